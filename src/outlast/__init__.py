@@ -1,0 +1,22 @@
+"""outlast keeps long machine-learning training runs alive, honest and finished.
+
+In a training: `import outlast`, then `outlast.training(total_steps=...)`. Importing this package imports nothing
+else; each name is loaded when it is first used, so that it may stand beside anybody's torch and in every
+command line tool.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from outlast.sdk import Training, resume_from, training
+
+__version__ = "0.1.0"
+__all__ = ["Training", "__version__", "resume_from", "training"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from outlast import sdk
+
+        return getattr(sdk, name)
+    raise AttributeError(f"module 'outlast' has no attribute {name!r}")

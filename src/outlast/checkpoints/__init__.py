@@ -1,0 +1,1 @@
+"""What trainings save, looked at without executing it."""

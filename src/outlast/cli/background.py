@@ -1,0 +1,68 @@
+"""The programs that run in the background: `supervise ROOT PLACE [--up]` and `ready ATTEMPT_DIR ORDER`.
+
+Knows how hands are wired to the ring. Refuses to know what either does.
+"""
+
+import logging
+import os
+import sys
+
+from outlast.backends.local import LocalBackend
+from outlast.checkpoints.formats.folder import FolderFormat
+from outlast.disk.layout import AttemptFolder, Workspace
+from outlast.errors import BUG, OutlastError, TryAgain
+from outlast.facts import Order, Spec
+from outlast.seams import CheckpointFormat
+from outlast.settings import load
+from outlast.supervise import act, start
+from outlast.supervise.floor import ground_floor
+from outlast.supervise.loop import supervise
+from outlast.supervise.tools import Complete, Manner, Tools
+
+log = logging.getLogger("outlast")
+FORMATS: tuple[CheckpointFormat, ...] = (FolderFormat(),)
+UMASK = 0o077
+
+
+def main(words: list[str] | None = None) -> int:
+    words = sys.argv[1:] if words is None else words
+    os.umask(UMASK)
+    if words[0] == "ready":
+        from outlast.work import ready
+
+        return ready.main(FORMATS, words[1], words[2])
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    try:
+        return hold_place(Workspace(words[1]), words[2], Manner(up="--up" in words))
+    except TryAgain as error:
+        log.info("%s", error)
+        return error.exit_code
+    except OutlastError as error:
+        log.error("%s", error)
+        return error.exit_code
+    except Exception:
+        log.exception("a bug of outlast; the runs are not touched by it")
+        return BUG
+
+
+def hold_place(workspace: Workspace, place: str, manner: Manner) -> int:
+    """Be the supervisor of a place in this process. Raises OutlastError."""
+    settings = load(workspace.config)
+    command = start.command(workspace, place)
+    tools = Tools(
+        backend=LocalBackend(workspace, ground_floor(workspace)),
+        formats=FORMATS,
+        complete=_complete(command),
+        slots=settings.slots_count,
+        command=command,
+    )
+    return supervise(workspace, place, tools, manner)
+
+
+def _complete(command: tuple[str, ...]) -> Complete:
+    def complete(spec: Spec, order: Order, folder: AttemptFolder) -> Order:
+        name = os.path.basename(folder.order(order.term))
+        ready = start.background("ready", folder.path, name)
+        return act.completed_order(spec, order, folder, ready=ready, supervisor=command)
+
+    return complete

@@ -1,0 +1,395 @@
+"""Runs, attempts, ends, looks: the values that decisions are made of."""
+
+import sys
+from typing import Literal, NewType, TypeAlias
+
+from msgspec import Struct
+
+if sys.version_info >= (3, 11):
+    from typing import dataclass_transform
+else:
+    from typing_extensions import dataclass_transform
+
+
+@dataclass_transform(frozen_default=True)
+class Fact(Struct, frozen=True, tag=True):
+    """A frozen value. Its JSON carries the class name as "type"; keys of a newer version are ignored."""
+
+
+RunId = NewType("RunId", str)
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+Outcome = Literal["completed", "failed", "cancelled", "no-op", "unknown"]
+Want = Literal["run", "pause", "stop", "stop-now"]
+Priority = Literal["high", "normal", "low"]
+Proof = Literal["exit", "step", "artefact", "step+artefact"]
+
+# --- who, when, where ----------------------------------------------------------------------------------------
+
+
+class Moment(Fact):
+    """`wall_s` is for display only; on another boot a wait starts anew."""
+
+    boot: str
+    mono_s: float
+    wall_s: float
+
+
+class Process(Fact):
+    host: str
+    boot: str
+    pid_ns: int
+    pid: int
+    start_ticks: int
+
+
+class AttemptId(Fact):
+    """`n` is also the fencing token: every beginning has its own."""
+
+    run: RunId
+    n: int
+
+
+class Where(Fact):
+    backend: str
+    cluster: str = ""
+    job: str = ""
+    submitted: str = ""
+    restarts: int = 0
+    host: str = ""
+
+
+# --- how an attempt ended: exit.json, made once ----------------------------------------------------------------
+
+
+class Exited(Fact):
+    code: int
+
+
+class Signalled(Fact):
+    signal: int
+    core: bool = False
+
+
+class NeverBegan(Fact):
+    """No training instruction ran: spawn failed, the resume check refused, the runner died before the start."""
+
+    why: str
+
+
+class Lost(Fact):
+    """Over, and nobody can say how."""
+
+    why: str
+
+
+Exit: TypeAlias = Exited | Signalled | NeverBegan | Lost
+
+
+class Word(Fact):
+    """A scheduler's own, verbatim."""
+
+    state: str
+    reason: str = ""
+    code: str = ""
+    at: str = ""
+
+
+class Ending(Fact):
+    """What is known of an attempt's end. `by` None: recorded by a supervisor, on somebody's word.
+
+    `told` and `told_by`: our own stop, if that is why ("request 12", "stall: no progress for 61 s (limit 60 s)",
+    "timeout: 3600 s", "signal 15 to the runner"). `done` is what --done-when found (None: nothing declared).
+    `last_words` are those of the ranks; they outrank the launcher's exit code. `lasted_s` from "go" to the end.
+    """
+
+    exit: Exit
+    at: Moment
+    by: Process | None = None
+    told: Want = "run"
+    told_by: str = ""
+    resumed_from: str | None = None
+    resumed_step: int | None = None
+    first_step: int | None = None
+    last_step: int | None = None
+    total: int | None = None
+    loss: float | None = None
+    word: Word | None = None
+    incident: str | None = None
+    hints: tuple[str, ...] = ()
+    last_words: tuple[str, ...] = ()
+    done: bool | None = None
+    lasted_s: float | None = None
+    oom_kills: int | None = None
+    max_rss_bytes: int | None = None
+    cpu_s: float | None = None
+    swept: int = 0
+
+
+# --- doors x whereabouts -> presence (decide/presence.py) -------------------------------------------------------
+
+
+class NoDoor(Fact):
+    pass
+
+
+class Shut(Fact):
+    """Claim taken so that the attempt never begins; final: and no later one either."""
+
+    final: bool
+    why: str
+    term: int
+
+
+class Begun(Fact):
+    by: Process
+    where: Where
+    order: str
+    started: bool
+    silent_s: float = 0.0
+
+
+class Closed(Fact):
+    ending: Ending
+    where: Where
+
+
+Doors: TypeAlias = NoDoor | Shut | Begun | Closed
+
+
+class Nowhere(Fact):
+    """Looked well; the backend knows nothing of it."""
+
+
+class Queued(Fact):
+    where: Where
+    reason: str = ""
+
+
+class Running(Fact):
+    """watched False: its runner is gone, its tree not proven dead."""
+
+    where: Where
+    watched: bool = True
+
+
+class Gone(Fact):
+    """The backend vouches: over on all its nodes."""
+
+    where: Where
+    word: Word
+
+
+class Unseen(Fact):
+    """Could not look."""
+
+    why: str
+
+
+Whereabouts: TypeAlias = Nowhere | Queued | Running | Gone | Unseen
+
+
+class Absent(Fact):
+    """Not begun, nothing on its way (word: cancelled while pending, ...)."""
+
+    word: Word | None = None
+
+
+class Coming(Fact):
+    where: Where
+    reason: str
+
+
+class Alive(Fact):
+    where: Where
+    watched: bool
+
+
+class Unrecorded(Fact):
+    """Over, and exit.json has still to be made."""
+
+    word: Word | None = None
+
+
+Presence: TypeAlias = Unseen | Absent | Coming | Alive | Unrecorded | Shut | Closed
+
+# --- what to start -----------------------------------------------------------------------------------------------
+
+
+class Resume(Fact):
+    """How to choose a checkpoint, at every beginning, where it begins. `args` are appended only if there is one."""
+
+    root: str
+    format: str = "auto"
+    args: tuple[str, ...] = ()
+    exactly: str | None = None
+    weights_only: bool = False
+
+
+class Batch(Fact):
+    """One SLURM array: id is its token, index fixed before submission."""
+
+    id: str
+    index: int
+
+
+class Order(Fact):
+    """attempts/NNNN/order.TERM.json: all that a runner needs to begin an attempt.
+
+    `env` is added to the run's own environment. `ready` is the command that chooses the resume point (empty:
+    none), `supervisor` the one that starts a supervisor where none is.
+    """
+
+    attempt: AttemptId
+    term: int
+    argv: tuple[str, ...]
+    cwd: str
+    env: Pairs
+    resume: Resume | None
+    target_step: int | None
+    stall_limits_s: tuple[tuple[str, float], ...]
+    stop_grace_s: float
+    log_bytes_max: int
+    stop_limit_s: float = 600.0
+    timeout_s: float | None = None
+    done_when: str = ""
+    tty: bool = False
+    place: str = "local"
+    ready: tuple[str, ...] = ()
+    supervisor: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    options: Pairs = ()
+    batch: Batch | None = None
+
+
+class Spec(Fact):
+    """run.json, made once: the run as it was accepted, for life. The caller's environment lies beside it (`env`)."""
+
+    run: RunId
+    place: str
+    backend: str
+    argv: tuple[str, ...]
+    cwd: str
+    made: Moment
+    origin: str
+    key: str
+    name: str = ""
+    env: Pairs = ()
+    resume: Resume | None = None
+    target_step: int | None = None
+    priority: Priority = "normal"
+    slots: int = 1
+    after: tuple[RunId, ...] = ()
+    lineage: str | None = None
+    attempts_max: int = 3
+    backoff_s: float = (
+        10.0  # first wait after a death without progress; doubles up to 600 s. 0: always at once
+    )
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    timeout_s: float | None = None
+    done_when: str = ""
+    require_proof: Proof = "exit"
+    stall_limits_s: tuple[tuple[str, float], ...] = ()
+    stop_grace_s: float = 30.0
+    stop_limit_s: float = 600.0
+    log_bytes_max: int = 1 << 30
+    tty: bool = False
+    inline: bool = False
+    options: Pairs = ()
+
+
+# --- checkpoints, causes, what a look brings ----------------------------------------------------------------------
+
+
+class Candidate(Fact):
+    path: str
+    format: str
+    step: int | None
+    bytes: int = 0
+    parts: int = 0
+    newest_mtime_ns: int = 0
+
+
+class Whole(Fact):
+    level: int
+    digest: str = ""
+    finite: bool | None = None
+
+
+class Torn(Fact):
+    reasons: tuple[str, ...]
+
+
+class Unsure(Fact):
+    """Still being written, unreadable now, unverifiable."""
+
+    reasons: tuple[str, ...]
+
+
+class Foreign(Fact):
+    """Another run's, another base's."""
+
+    reasons: tuple[str, ...]
+
+
+Verdict: TypeAlias = Whole | Torn | Unsure | Foreign
+
+
+class Line(Fact):
+    rule: str
+    file: str
+    offset: int
+    text: str
+    rank: int | None = None
+
+
+class Cause(Fact):
+    """Why an attempt ended: a class of docs/causes, how sure, and whether a restart helps."""
+
+    name: str
+    confidence: Literal["sure", "likely", "unknown"] = "sure"
+    restart: Literal["yes", "changed", "once", "never"] = "yes"
+    lines: tuple[Line, ...] = ()
+    why: str = ""
+
+
+class Progress(Fact):
+    beats: int
+    step: int | None = None
+    total: int | None = None
+    epoch: float | None = None
+    loss: float | None = None
+    rate: float | None = None
+    section: str = ""
+    sure: bool = False
+
+
+class Request(Fact):
+    """requests/NNNNNNNN.json: something that a person or a program asks of a supervisor."""
+
+    number: int
+    id: str
+    verb: str
+    run: RunId | None
+    args: Pairs
+    why: str
+    by: str
+    at: Moment
+
+
+class Sight(Fact):
+    """All that one turn saw of one run. `holds` are reasons not to start it now; `granted`: its slots are free.
+
+    `newest` is the newest usable checkpoint, looked for when an attempt is closed.
+    """
+
+    now: Moment
+    presence: Presence
+    progress: Progress | None = None
+    requests: tuple[Request, ...] = ()
+    newest: Candidate | None = None
+    found: tuple[tuple[Candidate, Verdict], ...] = ()
+    lines: tuple[Line, ...] = ()
+    holds: tuple[str, ...] = ()
+    granted: bool = True

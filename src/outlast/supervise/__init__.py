@@ -1,0 +1,1 @@
+"""The ring: observe, decide, journal, act. Owns no process and no memory that matters."""

@@ -1,0 +1,76 @@
+"""The derived files: snapshot.json, PROGRESS.txt and history.jsonl of a run, board.json of a place.
+
+All of them are a fold of journal and attempt folders, never a second truth: they may be deleted at any time, and
+what cannot be written is only not shown.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from outlast.decide import view
+from outlast.disk import files
+from outlast.disk.layout import Place, RunFolder
+from outlast.errors import WorldError
+from outlast.facts import Book, RunId, Spec
+
+log = logging.getLogger(__name__)
+SCHEMA = 1
+ENDED_ROWS_MAX = 1000  # of ended runs on the board; `ls --all` reads the snapshots of the others
+
+
+def write_run(
+    folder: RunFolder, spec: Spec, book: Book, live: dict[str, Any] | None, stamp: tuple[int, int], why: str
+) -> dict[str, Any]:
+    """Write what every screen reads of one run, and give its row for the board."""
+    snapshot = {"schema": SCHEMA, "term": stamp[0], "record": stamp[1], **view.snapshot(spec, book, live)}
+    if why:
+        snapshot["why"] = why
+    snapshot["run_dir"] = folder.path
+    for attempt in snapshot["attempts"]:
+        attempt["log_path"] = folder.attempt(attempt["n"]).output
+    _quietly(folder.snapshot, files.encode(snapshot))
+    _quietly(folder.words, view.words(snapshot).encode())
+    row = view.row(spec, book, live)
+    if why:
+        row["why"] = why
+    row["attempt_dir"] = folder.attempt(row["attempt"]).path if row["attempt"] else ""
+    return row
+
+
+def write_history(folder: RunFolder, lines: Iterable[bytes]) -> None:
+    _quietly(folder.history, b"".join(line + b"\n" for line in lines))
+
+
+def write_board(
+    place: Place,
+    term: int,
+    at: dict[str, Any],
+    supervisor: dict[str, Any],
+    requests: int,
+    rows: Mapping[RunId, dict[str, Any]],
+) -> None:
+    ended = sorted(
+        (row for row in rows.values() if row["phase"] == "ended"),
+        key=lambda row: str(row["ended_at"]),
+        reverse=True,
+    )
+    kept = {row["id"] for row in ended[:ENDED_ROWS_MAX]}
+    board = {
+        "schema": SCHEMA,
+        "term": term,
+        "at": at,
+        "place": place.name,
+        "supervisor": supervisor,
+        "requests": requests,
+        "older": len(ended) - len(kept),
+        "runs": [row for row in rows.values() if row["phase"] != "ended" or row["id"] in kept],
+    }
+    _quietly(place.board, files.encode(board))
+
+
+def _quietly(path: str, body: bytes) -> None:
+    try:
+        files.replace_bytes(path, body, durable=False)
+    except WorldError as error:
+        log.warning("not shown: %s", error)

@@ -1,0 +1,28 @@
+"""What a supervisor is given by the command line: hands behind seams, and how it is to behave."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from outlast.disk.layout import AttemptFolder
+from outlast.facts import Order, RunId, Spec
+from outlast.seams import Backend, CheckpointFormat
+
+Complete = Callable[[Spec, Order, AttemptFolder], Order]
+
+
+class Tools(NamedTuple):
+    """`complete` adds to an order what only this host knows; `command` starts a supervisor of this place."""
+
+    backend: Backend
+    formats: Sequence[CheckpointFormat]
+    complete: Complete
+    slots: int
+    command: tuple[str, ...]
+
+
+class Manner(NamedTuple):
+    """`stay` when idle; `up` takes back a `down`; `inline` serves one run and hears a person's signals for it."""
+
+    stay: bool = False
+    up: bool = False
+    inline: RunId | None = None

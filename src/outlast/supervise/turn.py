@@ -1,0 +1,377 @@
+"""One turn: look at all runs, decide, one write for all entries, act, show.
+
+Knows the order of these and nothing of the reasons, which `decide` gives. One bad run never stops the turn.
+"""
+
+import logging
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from outlast.decide import queue
+from outlast.decide.core import decide
+from outlast.disk import journal, requests
+from outlast.disk.clock import moment
+from outlast.disk.layout import Place, Workspace
+from outlast.errors import OK, TRY_AGAIN, OutlastError, WorldError
+from outlast.facts import (
+    Action,
+    AnyEntry,
+    Asked,
+    Closed,
+    Declined,
+    Done,
+    Finished,
+    Held,
+    Moment,
+    Released,
+    Request,
+    RunId,
+    Sight,
+    Spec,
+    Trying,
+    Unseen,
+    Waiting,
+)
+from outlast.facts.codec import from_record, to_line
+from outlast.supervise import intake, observe, show
+from outlast.supervise.act import Hands
+from outlast.supervise.books import Books
+from outlast.supervise.hold import Hold
+from outlast.supervise.remove import remove_run
+from outlast.supervise.tools import Manner, Tools
+from outlast.supervise.wake import Wake
+
+log = logging.getLogger(__name__)
+AGAIN_S = 2.0  # after a look or an act that failed
+BOARD_EVERY_S = 0.5
+
+
+class Turns:
+    """The turns of one term."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        place: Place,
+        tools: Tools,
+        manner: Manner,
+        term: journal.Term,
+        books: Books,
+        hold: Hold,
+        wake: Wake,
+    ) -> None:
+        self.workspace, self.place, self.term = workspace, place, term
+        self._tools, self._manner, self._books, self._hold, self._wake = tools, manner, books, hold, wake
+        self._hands = Hands(workspace, tools.backend, term.number, tools.complete)
+        self._settled = books.asked  # all that this term read was sealed by it
+        self._removable = {run for run, book in books.runs.items() if book.removing is not None}
+        self._specs: dict[RunId, Spec] = {}
+        self._rows: dict[RunId, dict[str, Any]] = {}
+        self._whys: dict[RunId, str] = {}
+        self._stale: set[RunId] = set(books.runs)
+        self._board_due = True
+        self._board_at = 0.0
+        self._began = time.monotonic()
+        self._signals = 0
+
+    # --- what the ring asks ---------------------------------------------------------------------------------------
+
+    def begin(self, *, up: bool) -> None:
+        """The first deeds of a term: accept what an earlier term accepted in vain, take back a `down`."""
+        now = _now()
+        entries: list[AnyEntry] = []
+        known = set(self._books.runs)
+        for run in intake.unaccepted(self.workspace, self.place, known):
+            spec = self._spec(run)
+            if spec is not None:
+                entries.append(intake.accepted(spec, now, "found accepted on disk"))
+        if up and "down" in self._books.holds:
+            entries.append(Released(at=now, run=None, why="a supervisor was started to go on", what="down"))
+        self._write(entries)
+        requests.remove_settled(self.place, self._settled)
+
+    def hear(self, signals: Sequence[int]) -> int | None:
+        """An exit code if we are to leave. Inline, a person's signals become requests for the one run."""
+        for number in signals:
+            if self._manner.inline is not None:
+                self._hear_inline(number, self._manner.inline)
+            elif number != signal.SIGHUP:
+                log.info("signal %d: leaving; runs go on", number)
+                self._hold.say(wanted=False)
+                return OK
+        return None
+
+    def turn(self) -> float:
+        """Seconds until the next turn is due."""
+        now = _now()
+        wait_s = AGAIN_S
+        try:
+            taken = intake.new_requests(self.place, self._books.asked, now)
+            entries, for_runs = self._sort_requests(taken, now)
+            decided, acts, wait_s = self._decide_all(now, for_runs)
+            self._write([*entries, *decided])
+            failed = self._act_all(acts)
+            if entries or decided:
+                wait_s = 0.0
+            elif failed:
+                wait_s = min(wait_s, AGAIN_S)
+            self._remove_settled_runs(now)
+        except journal.TermOver:
+            raise
+        except WorldError as error:
+            log.warning("this turn saw too little: %s", error)
+        self._show(now)
+        self._watch()
+        return wait_s
+
+    def idle(self) -> bool:
+        """Nothing lives and nothing is to begin: all runs are ended, paused, or held by a `down`."""
+        held = "down" in self._books.holds
+        return not self._removable and all(
+            isinstance(book.phase, Done)
+            or (isinstance(book.phase, Waiting) and (held or "paused" in book.holds))
+            for book in self._books.runs.values()
+        )
+
+    def leave(self) -> int:
+        """The last deed: nothing was to do. The exit code of an inline run's supervisor is its run's affair."""
+        held = "down" in self._books.holds
+        log.info("nothing to do: leaving")
+        self._hold.say(wanted=not held)
+        self._board_due, self._board_at = True, 0.0
+        self._show(_now())
+        return TRY_AGAIN if held and self._manner.inline is not None else OK
+
+    def wants_new_term(self) -> bool:
+        """Whether something waits for its record to be settled by the next opening."""
+        return any(
+            book.removing is not None and run not in self._removable for run, book in self._books.runs.items()
+        )
+
+    def age_s(self) -> float:
+        return time.monotonic() - self._began
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    def _sort_requests(
+        self, taken: intake.Intake, now: Moment
+    ) -> tuple[list[AnyEntry], dict[RunId, tuple[Request, ...]]]:
+        entries: list[AnyEntry] = list(taken.declined)
+        for_runs: dict[RunId, tuple[Request, ...]] = {}
+        for request in taken.taken:
+            if request.run is None:
+                entries += self._of_the_place(request, now)
+            elif request.verb == "accept":
+                entries += self._accept(request, request.run, now)
+            elif request.run in self._books.runs:
+                for_runs[request.run] = (*for_runs.get(request.run, ()), request)
+            else:
+                entries.append(_declined(request, now, f"there is no run {request.run} here"))
+        return entries, for_runs
+
+    def _of_the_place(self, request: Request, now: Moment) -> list[AnyEntry]:
+        if request.verb != "down":
+            return [_declined(request, now, f"nobody can be asked to {request.verb} without a run")]
+        asked = _asked(request, now)
+        if ("leave_runs", "1") in request.args:
+            self._wake.caught.append(signal.SIGTERM)
+            return [asked]
+        return [asked, Held(at=now, run=None, why=request.why or "down", what="down")]
+
+    def _accept(self, request: Request, run: RunId, now: Moment) -> list[AnyEntry]:
+        asked = _asked(request, now)
+        if run in self._books.runs:
+            return [asked]
+        spec = self._spec(run)
+        if spec is None:
+            return [_declined(request, now, self._whys.pop(run, "its record cannot be read"))]
+        return [intake.accepted(spec, now, request.why or "asked for"), asked]
+
+    def _hear_inline(self, number: int, run: RunId) -> None:
+        """1st INT: safe stop, 2nd: stop now. TERM: stop safely and leave the run resumable. HUP: nothing."""
+        if number == signal.SIGHUP:
+            return
+        self._signals += 1
+        if number == signal.SIGTERM and self._signals == 1:
+            requests.post(self.place, "down", None, [], f"signal {number}")
+        else:
+            now = [("now", "1")] if self._signals > 1 else []
+            requests.post(self.place, "stop", run, now, f"signal {number}")
+
+    # --- deciding and doing -----------------------------------------------------------------------------------------
+
+    def _decide_all(
+        self, now: Moment, for_runs: Mapping[RunId, tuple[Request, ...]]
+    ) -> tuple[list[AnyEntry], list[tuple[Spec, Action]], float]:
+        books = {
+            run: book
+            for run, book in self._books.runs.items()
+            if not isinstance(book.phase, Done) or run in for_runs
+        }
+        grants = self._grants(now)
+        seen = observe.look(self.workspace, books, self._tools.backend)
+        entries: list[AnyEntry] = []
+        acts: list[tuple[Spec, Action]] = []
+        wait_s = float("inf")
+        for run, book in books.items():
+            asked = for_runs.get(run, ())
+            spec = self._spec(run)
+            if spec is None:
+                entries += [_declined(request, now, self._whys[run]) for request in asked]
+                continue
+            try:
+                sight = self._sight(spec, seen[run], asked, now, grants)
+                decision = decide(spec, book, sight, self.term.number)
+            except WorldError as error:
+                self._whys[run] = str(error)
+                entries += [_declined(request, now, str(error)) for request in asked]
+                continue
+            except Exception as error:  # one bad run never stops the others; it is shown and tried again
+                log.exception("run %s: cannot be decided", run)
+                self._note(run, f"internal error: {error}")
+                entries += [_declined(request, now, f"internal error: {error}") for request in asked]
+                continue
+            entries += decision.entries
+            acts += [(spec, action) for action in decision.actions]
+            if decision.wake_in_s is not None:
+                wait_s = min(wait_s, decision.wake_in_s)
+        return entries, acts, wait_s
+
+    def _sight(
+        self, spec: Spec, seen: observe.Seen, asked: tuple[Request, ...], now: Moment, grants: queue.Grants
+    ) -> Sight:
+        why = seen.presence.why if isinstance(seen.presence, Unseen) else ""
+        self._note(spec.run, why or grants.reasons.get(spec.run, ""))
+        newest = None
+        if isinstance(seen.presence, Closed):
+            newest = observe.newest_checkpoint(spec, self._tools.formats)
+        return Sight(
+            now=now,
+            presence=seen.presence,
+            requests=asked,
+            newest=newest,
+            holds=self._books.holds,
+            granted=spec.run in grants.granted,
+        )
+
+    def _grants(self, now: Moment) -> queue.Grants:
+        waiting, used = [], 0
+        outcomes = {}
+        for run, book in self._books.runs.items():
+            if isinstance(book.phase, Done):
+                outcomes[run] = book.phase.outcome
+                continue
+            spec = self._spec(run)
+            if spec is None:
+                continue
+            if isinstance(book.phase, Trying):
+                used += spec.slots
+            elif isinstance(book.phase, Waiting):
+                waiting.append(queue.queued(spec, book, now))
+        return queue.grant(waiting, used=used, slots=self._tools.slots, outcomes=outcomes)
+
+    def _write(self, entries: Sequence[AnyEntry]) -> None:
+        if not entries:
+            return
+        lines = [to_line(entry) for entry in entries]
+        self.term.append(lines)
+        self._books.add(entries, lines)
+        for entry in entries:
+            log.info("%s %s: %s", entry.run or self.place.name, type(entry).__name__.lower(), entry.why)
+            if entry.run is not None:
+                self._stale.add(entry.run)
+        for entry in entries:
+            if isinstance(entry, Finished) and entry.run is not None:
+                show.write_history(self.workspace.run(entry.run), self._books.lines.pop(entry.run, []))
+
+    def _act_all(self, acts: Sequence[tuple[Spec, Action]]) -> bool:
+        """Whether any act failed."""
+        failed = False
+        for spec, action in acts:
+            try:
+                self._hands.act(spec, action)
+            except OutlastError as error:
+                failed = True
+                log.warning("run %s: %s", spec.run, error)
+                self._note(spec.run, str(error))
+        return failed
+
+    def _remove_settled_runs(self, now: Moment) -> None:
+        for run in sorted(self._removable):
+            book = self._books.runs.get(run)
+            if book is None or book.removing is None:
+                self._removable.discard(run)
+                continue
+            removed = remove_run(self.workspace, run, book.removing, now)
+            self._removable.discard(run)
+            self._write([removed])
+            self._rows.pop(run, None)
+            self._board_due = True
+
+    # --- showing -------------------------------------------------------------------------------------------------------
+
+    def _note(self, run: RunId, why: str) -> None:
+        if self._whys.get(run, "") != why:
+            self._whys[run] = why
+            self._stale.add(run)
+
+    def _show(self, now: Moment) -> None:
+        stamp = (self.term.number, self._books.records)
+        for run in self._stale & self._books.runs.keys():
+            spec, book = self._spec(run), self._books.runs[run]
+            if spec is None:
+                continue
+            folder = self.workspace.run(run)
+            live = (
+                observe.live(folder, observe.attempt_in_question(book))
+                if isinstance(book.phase, Trying)
+                else None
+            )
+            self._rows[run] = show.write_run(folder, spec, book, live, stamp, self._whys.get(run, ""))
+        self._board_due = self._board_due or bool(self._stale)
+        self._stale.clear()
+        if self._board_due and time.monotonic() - self._board_at >= BOARD_EVERY_S:
+            show.write_board(
+                self.place, self.term.number, moment(), self._hold.identity, self._books.asked, self._rows
+            )
+            self._board_due, self._board_at = False, time.monotonic()
+
+    def _watch(self) -> None:
+        """Be woken by requests, and by doors of attempts that may open or close."""
+        folders = {self.place.requests}
+        for run, book in self._books.runs.items():
+            if isinstance(book.phase, Trying):
+                folders.add(self.workspace.run(run).attempt(book.phase.n).path)
+        self._wake.watch_only(folders)
+
+    def _spec(self, run: RunId) -> Spec | None:
+        """The run's specification; None, with the reason noted, where it cannot be read."""
+        if run not in self._specs:
+            try:
+                self._specs[run] = intake.load_spec(self.workspace, run)
+            except WorldError as error:
+                self._whys[run] = str(error)
+                return None
+        return self._specs[run]
+
+
+def _now() -> Moment:
+    return from_record(moment(), Moment)
+
+
+def _asked(request: Request, now: Moment) -> Asked:
+    return Asked(
+        at=now,
+        run=request.run,
+        why=request.why,
+        request=request.number,
+        verb=request.verb,
+        by=request.by,
+        args=request.args,
+    )
+
+
+def _declined(request: Request, now: Moment, why: str) -> Declined:
+    return Declined(at=now, run=None, why=why, request=request.number)

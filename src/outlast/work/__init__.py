@@ -1,0 +1,1 @@
+"""Slow things, each a program of its own with one result."""
