@@ -5,16 +5,17 @@ else; each name is loaded when it is first used, so that it may stand beside any
 command line tool.
 """
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # importing `typing` alone would double the start of a bare interpreter
 if TYPE_CHECKING:
+    from typing import Any
+
     from outlast.sdk import Training, resume_from, training
 
 __version__ = "0.1.0"
 __all__ = ["Training", "__version__", "resume_from", "training"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name in __all__:
         from outlast import sdk
 

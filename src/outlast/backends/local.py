@@ -5,12 +5,14 @@ what the locks and the boot id say about it. Refuses to know why an attempt shou
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 
 from outlast.disk import files, identity
+from outlast.disk.attempt import doors
 from outlast.disk.layout import AttemptFolder, Workspace
 from outlast.errors import WorldError
 from outlast.facts import (
@@ -59,9 +61,9 @@ class LocalBackend:
 
     def end(self, attempts: Mapping[AttemptId, Where], now: bool) -> None:
         for attempt in attempts:
-            claim = files.read(self._folder(attempt).claim)
-            if claim is not None and claim["kind"] == "begun":
-                identity.send(claim["by"], identity.signals.SIGUSR2)
+            runner = self._runner(attempt)
+            if runner is not None:
+                identity.send(runner, signal.SIGUSR2)
 
     def _folder(self, attempt: AttemptId) -> AttemptFolder:
         return self._workspace.run(attempt.run).attempt(attempt.n)
@@ -82,12 +84,16 @@ class LocalBackend:
     def _look_at_begun(self, attempt: AttemptId, begun: Begun) -> Whereabouts:
         folder = self._folder(attempt)
         runner = to_record(begun.by)
-        if runner["host"] != identity.host():
-            return Unseen(f"it began on host {runner['host']}; only that host can judge it")
-        if runner["boot"] != identity.boot_id():
+        if runner["boot"] != identity.boot_id():  # same boot: this kernel, whatever name a container gave it
+            if runner["host"] != identity.host():
+                return Unseen(f"it began on host {runner['host']}; only that host can judge it")
             return Gone(begun.where, Word("REBOOT", "this host was started anew since"))
-        if files.is_locked(folder.claim):
+        locked = files.is_locked(folder.claim)
+        if locked is None:
+            return Unseen("its claim stood a moment ago and cannot be seen now")
+        if locked:
             return Running(begun.where, watched=not self._is_stuck(attempt, runner))
+        self._stopped_since.pop(attempt, None)
         if runner["pid_ns"] != identity.pid_namespace():
             return self._look_across_namespaces(folder, begun)
         return Running(begun.where, watched=False)
@@ -113,19 +119,20 @@ class LocalBackend:
     def _is_on_its_way(self, attempt: AttemptId) -> bool:
         self._reap()
         since = self._stopped_since.get(attempt)
-        if since is not None:
-            self._help_stopped_runner(attempt, time.monotonic() - since)
+        if files.is_locked(self._folder(attempt).claim):
+            if since is not None:
+                self._help_stopped_runner(attempt, time.monotonic() - since)
             return True
-        if attempt in self._children:
-            return True
-        return bool(files.is_locked(self._folder(attempt).claim))
+        return attempt in self._children
 
     def _help_stopped_runner(self, attempt: AttemptId, stopped_s: float) -> None:
-        claim = files.read(self._folder(attempt).claim)
-        if claim is None:
-            return
-        signals = identity.signals
-        identity.send(claim["by"], signals.SIGKILL if stopped_s > STOPPED_KILL_S else signals.SIGCONT)
+        runner = self._runner(attempt)
+        if runner is not None:
+            identity.send(runner, signal.SIGKILL if stopped_s > STOPPED_KILL_S else signal.SIGCONT)
+
+    def _runner(self, attempt: AttemptId) -> identity.Identity | None:
+        claim = doors(self._folder(attempt)).get("claim")
+        return claim["by"] if claim is not None and claim["kind"] == "begun" else None
 
     def _start(self, order: Order) -> None:
         folder = self._folder(order.attempt)

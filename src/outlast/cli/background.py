@@ -47,13 +47,13 @@ def main(words: list[str] | None = None) -> int:
 
 def hold_place(workspace: Workspace, place: str, manner: Manner) -> int:
     """Be the supervisor of a place in this process. Raises OutlastError."""
-    settings = load(workspace.config)
+    load(workspace.config)  # a mistake in it is said before the place is held
     command = start.command(workspace, place)
     tools = Tools(
         backend=LocalBackend(workspace, ground_floor(workspace)),
         formats=FORMATS,
         complete=_complete(command),
-        slots=settings.slots_count,
+        slots=lambda: load(workspace.config).slots_count,
         command=command,
     )
     return supervise(workspace, place, tools, manner)

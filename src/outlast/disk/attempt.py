@@ -9,8 +9,10 @@ from typing import Any
 from outlast.disk import files
 from outlast.disk.clock import moment
 from outlast.disk.layout import AttemptFolder
+from outlast.errors import Damaged
 
 SCHEMA = 1
+_SAYS = {"shut": ("final", "why", "term"), "begun": ("by", "where")}
 
 
 def doors(folder: AttemptFolder) -> dict[str, Any]:
@@ -21,7 +23,10 @@ def doors(folder: AttemptFolder) -> dict[str, Any]:
     claim = files.read(folder.claim)
     if claim is None:
         return {"door": "none"}
-    if claim["kind"] == "shut":
+    kind = claim.get("kind")
+    if kind not in _SAYS or any(key not in claim for key in _SAYS[kind]):
+        raise Damaged(f"{folder.claim}: it neither begins nor shuts an attempt")
+    if kind == "shut":
         return {"door": "shut", "claim": claim}
     started = files.read(folder.started)
     exit_record = files.read(folder.exit)

@@ -8,15 +8,19 @@ Refuses to know what a record means.
 
 import errno
 import fcntl
-import json
 import os
 import secrets
+import stat
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import BinaryIO, NamedTuple
 
+from outlast.disk.record import Record as Record
+from outlast.disk.record import decode as decode
+from outlast.disk.record import encode as encode
+from outlast.disk.record import fitting
 from outlast.errors import Damaged, WorldError
 
-Record = dict[str, Any]
 DIRECTORY_MODE, FILE_MODE = 0o700, 0o600
 RECORD_BYTES_MAX = 16 << 20
 
@@ -29,10 +33,6 @@ class Made(NamedTuple):
     fd: int | None  # the open file, if it is ours and was asked to stay locked
 
 
-def encode(record: Record) -> bytes:
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
 def make_once(path: str, record: Record, *, lock: bool = False) -> Made:
     """Create `path` whole and durable, or learn who did before.
 
@@ -41,24 +41,26 @@ def make_once(path: str, record: Record, *, lock: bool = False) -> Made:
     Raises WorldError when it is not known whether the file stands: ask again until it is known.
     """
     record = {**record, "nonce": secrets.token_hex(8)}
+    body = encode(record)
     temporary = _temporary(path)
-    fd = _create(temporary)
-    keep = False
+    keep, fd = False, -1
     try:
+        fd = _create(temporary)
         if lock:
             fcntl.flock(fd, fcntl.LOCK_EX)
-        write_all(fd, encode(record))
+        write_all(fd, body)
         os.fsync(fd)
         ours, standing = _link(temporary, path, record)
+        _unlink_quietly(temporary)
+        fsync_directory(os.path.dirname(path))
         keep = ours and lock
         return Made(ours, standing, fd if keep else None)
     except OSError as error:
         raise _cannot("create", path, error) from error
     finally:
         _unlink_quietly(temporary)
-        if not keep:
+        if fd >= 0 and not keep:
             os.close(fd)
-        fsync_directory(os.path.dirname(path))
 
 
 class Reserved:
@@ -73,23 +75,26 @@ class Reserved:
     def __init__(self, path: str) -> None:
         self.path = path
         self._temporary = _temporary(path)
+        self._fd = -1
         try:
             self._fd = _create(self._temporary)
             write_all(self._fd, b" " * (self.BYTES - 1) + b"\n")
             os.fsync(self._fd)
         except OSError as error:
             _unlink_quietly(self._temporary)
+            if self._fd >= 0:
+                os.close(self._fd)
             raise _cannot("reserve room for", path, error) from error
 
     def make(self, record: Record) -> Made:
-        """Fill the reserved room and give it its name, exclusively. A record over 4096 bytes loses its `hints`."""
+        """Fill the reserved room and give it its name, exclusively. A record over 4096 bytes loses its `hints`, then
+        the ends of its longest words; what is longer still needs room on the disk, and is whole or not there."""
         record = {**record, "nonce": secrets.token_hex(8)}
-        body = encode(record)
-        if len(body) > self.BYTES:
-            record = {**record, "hints": []}
-            body = encode(record)
+        block = fitting(record, self.BYTES)[:-1].ljust(self.BYTES - 1) + b"\n"
         try:
-            os.pwrite(self._fd, body[:-1].ljust(self.BYTES - 1) + b"\n", 0)
+            if os.pwrite(self._fd, block, 0) != len(block):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.ftruncate(self._fd, len(block))
             os.fsync(self._fd)
             ours, standing = _link(self._temporary, self.path, record)
             fsync_directory(os.path.dirname(self.path))
@@ -115,19 +120,23 @@ def replace(path: str, record: Record, *, durable: bool = True) -> None:
 
 
 def replace_bytes(path: str, body: bytes, *, durable: bool = True) -> None:
+    replace_with(path, lambda file: file.write(body), durable=durable)
+
+
+def replace_with(path: str, write: Callable[[BinaryIO], object], *, durable: bool = True) -> None:
+    """As `replace_bytes`, for what is too large for the memory: `write` gets the open file."""
     temporary = _temporary(path)
     try:
-        fd = _create(temporary)
-        try:
-            write_all(fd, body)
+        with os.fdopen(_create(temporary), "wb") as file:
+            write(file)
+            file.flush()
             if durable:
-                os.fsync(fd)
-        finally:
-            os.close(fd)
+                os.fsync(file.fileno())
         os.rename(temporary, path)
     except OSError as error:
-        _unlink_quietly(temporary)
         raise _cannot("write", path, error) from error
+    finally:
+        _unlink_quietly(temporary)  # gone already if it was renamed
 
 
 def read(path: str) -> Record | None:
@@ -135,24 +144,23 @@ def read(path: str) -> Record | None:
     body = read_bytes(path)
     if body is None:
         return None
-    try:
-        record = json.loads(body)
-    except ValueError as error:
-        raise Damaged(f"{path}: not a record of outlast: {error}") from error
-    if not isinstance(record, dict):
-        raise Damaged(f"{path}: not a record of outlast: it holds a {type(record).__name__}")
-    return record
+    return decode(body, path)
 
 
 def read_bytes(path: str, limit: int = RECORD_BYTES_MAX) -> bytes | None:
-    """Up to `limit` bytes of a regular file, None if there is none. More than that is Damaged."""
+    """Up to `limit` bytes of a regular file, None if there is none. More than that, or anything that is not a regular
+    file (a link, a pipe, a folder), is Damaged."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
+            raise Damaged(f"{path}: not a regular file") from error
         raise _cannot("read", path, error) from error
     try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise Damaged(f"{path}: not a regular file")
         parts, left = [], limit + 1
         while left and (part := os.read(fd, min(left, 1 << 20))):
             parts.append(part)
@@ -326,7 +334,7 @@ def make_segment(path: str, line: bytes) -> int | None:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
     except OSError as error:
         raise _cannot("create", path, error) from error
-    made = False
+    made = kept = False
     try:
         write_all(fd, line)
         os.fsync(fd)
@@ -334,15 +342,20 @@ def make_segment(path: str, line: bytes) -> int | None:
             os.link(temporary, path)
             made = True
         except FileExistsError:
-            made = read_bytes(path, 1 << 34)[: len(line)] == line  # type: ignore[index]
+            standing = read_bytes(path, 1 << 34)
+            if standing is None:
+                raise WorldError(f"{path}: was there a moment ago and cannot be seen now") from None
+            made = standing[: len(line)] == line
+        _unlink_quietly(temporary)
+        fsync_directory(os.path.dirname(path))
+        kept = made
+        return fd if made else None
     except OSError as error:
         raise _cannot("create", path, error) from error
     finally:
         _unlink_quietly(temporary)
-        if not made:
+        if not kept:
             os.close(fd)
-        fsync_directory(os.path.dirname(path))
-    return fd if made else None
 
 
 def append_durably(fd: int, block: bytes) -> None:

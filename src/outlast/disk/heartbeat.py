@@ -1,43 +1,50 @@
-"""The shared page between one rank of a training and the runner beside it: a file of 4096 bytes in node memory.
+"""The shared page between one rank of a training and the runner beside it, as the runner sees it.
 
-    offset  who writes  what
-       0    rank, once  magic, version, rank, world size, pid, start ticks, boot id
-     256    rank        seq, step, loss, seq again (a beat: one pack_into; the reader takes it only if both agree)
-     320    rank        total steps, first step, section, last word, step of the last word
-     384    rank        stop flag: 0 never read, 1 read, 2 obeyed
-     512    runner      want (0 run, 1 stop), stop_at: the step at which `should_stop` turns true
-
-The reader stamps the time: there is no clock on the training's path. All numbers are little-endian.
-The file is allocated before it is mapped (a store into a hole of a full tmpfs is SIGBUS).
+Knows how a page is found, read and told. Its layout and how a rank makes it: `disk/page`. The reader stamps the
+time: there is no clock on the training's path.
 """
 
+import errno
 import math
-import mmap
 import os
-import struct
 from typing import NamedTuple
 
-from outlast.disk.files import FILE_MODE
+from outlast.disk.page import (
+    BEAT,
+    BEAT_AT,
+    BEATS,
+    BEATS_AT,
+    BYTES,
+    DO_NOT_RESTART,
+    DONE,
+    FACTS,
+    FACTS_AT,
+    FLAG,
+    FLAG_AT,
+    IDENTITY,
+    IDENTITY_AT,
+    MAGIC,
+    MEMFD_PREFIX,
+    NEVER_READ,
+    NO_STOP,
+    OBEYED,
+    READ,
+    RUNNING,
+    STOPPED,
+    VERSION,
+    WANT,
+    WANT_AT,
+    WORDS,
+    create,
+)
 
-BYTES = 4096
-MAGIC, VERSION = b"OUTLAST1", 1
-IDENTITY = struct.Struct("<8sIIIIQQ36s")
-IDENTITY_AT = 0
-BEAT = struct.Struct("<qqdq")  # seq, step, loss (NaN: none), seq
-BEAT_AT = 256
-FACTS = struct.Struct(
-    "<qqqqq"
-)  # total (-1: unknown), first step (-1), section, last word, step of the last word
-FACTS_AT = 320
-FLAG = struct.Struct("<q")
-FLAG_AT = 384
-WANT = struct.Struct("<qq")  # want, stop_at
-WANT_AT = 512
+__all__ = [
+    "BEAT", "BEATS", "BEATS_AT", "BEAT_AT", "BYTES", "DONE", "DO_NOT_RESTART", "FACTS", "FACTS_AT",
+    "FLAG", "FLAG_AT", "IDENTITY", "IDENTITY_AT", "MAGIC", "NEVER_READ", "NO_STOP", "OBEYED",
+    "READ", "RUNNING", "STOPPED", "VERSION", "WANT", "WANT_AT", "WORDS", "Beat", "Page", "create",
+]  # fmt: skip
 
-RUNNING, STOPPED, DONE, DO_NOT_RESTART = range(4)
-WORDS = ("running", "stopped", "done", "do-not-restart")
-NEVER_READ, READ, OBEYED = range(3)
-NO_STOP = 1 << 62
+_LOOKS = 3  # at a page that jumps under our eyes
 
 
 class Beat(NamedTuple):
@@ -58,40 +65,28 @@ class Beat(NamedTuple):
     flag: int
 
 
-def create(path: str) -> mmap.mmap:
-    """Make, allocate and map a rank's page. Raises OSError."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
-    try:
-        os.posix_fallocate(fd, 0, BYTES)
-        return mmap.mmap(fd, BYTES)
-    except OSError:
-        os.unlink(path)
-        raise
-    finally:
-        os.close(fd)
-
-
 class Page:
     """A rank's page as the runner sees it: read with pread on a kept-open file, so that a page which is truncated
-    under us is a short read and no signal."""
+    under us is a short read and no signal. Raises OSError if there is no page, or none any more."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._fd = _open(path)
         self._last: Beat | None = None
 
     def read(self) -> Beat | None:
         """The newest whole beat, None if the page is not one (yet)."""
-        for _ in range(3):
+        for _ in range(_LOOKS):
             body = os.pread(self._fd, BYTES, 0)
             if len(body) < BYTES:
                 return self._last
             magic, version, rank, world, _, pid, ticks, _ = IDENTITY.unpack_from(body, IDENTITY_AT)
             if (magic, version) != (MAGIC, VERSION):
                 return None
-            head, step, loss, tail = BEAT.unpack_from(body, BEAT_AT)
+            head, shift, loss, tail = BEAT.unpack_from(body, BEAT_AT)
             if head != tail:
                 continue
+            beats = int(BEATS.unpack_from(body, BEATS_AT)[0])
             total, first, section, word, word_step = FACTS.unpack_from(body, FACTS_AT)
             (flag,) = FLAG.unpack_from(body, FLAG_AT)
             self._last = Beat(
@@ -99,8 +94,8 @@ class Page:
                 world,
                 pid,
                 ticks,
-                head,
-                step,
+                beats or head,
+                shift + beats,
                 None if math.isnan(loss) else loss,
                 None if total < 0 else total,
                 None if first < 0 else first,
@@ -121,3 +116,24 @@ class Page:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+def _open(path: str) -> int:
+    """A plain file, or the memfd that a link names. Any other file is never opened for long: the process that the
+    link meant may be gone, and its pid and number another's."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+    target = os.readlink(path)
+    if _is_page(target):
+        fd = os.open(target, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        if _is_page(f"/proc/self/fd/{fd}"):
+            return fd
+        os.close(fd)
+    raise FileNotFoundError(errno.ENOENT, "its rank is gone", path)
+
+
+def _is_page(proc_name: str) -> bool:
+    return os.readlink(proc_name).startswith(f"/memfd:{MEMFD_PREFIX}")

@@ -62,7 +62,22 @@ def alive(process: Identity) -> bool | None:
     if process["pid_ns"] != pid_namespace():
         return None
     fields = stat_fields(process["pid"])
-    return fields is not None and int(fields[19]) == process["start_ticks"] and fields[0] not in "ZX"
+    if fields is None:
+        return _hidden(process["pid"])
+    return int(fields[19]) == process["start_ticks"] and fields[0] not in "ZX"
+
+
+def _hidden(pid: int) -> bool:
+    """Whether there is such a process though /proc does not show it to us (another user's, under hidepid)."""
+    if pid < 1:
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 def open_pidfd(process: Identity) -> int | None:
@@ -71,7 +86,7 @@ def open_pidfd(process: Identity) -> int | None:
         return None
     try:
         fd = os.pidfd_open(process["pid"])
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return None
     except OSError as error:
         raise WorldError(f"cannot open process {process['pid']}: {error.strerror}") from error

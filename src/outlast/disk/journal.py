@@ -11,6 +11,7 @@ Refuses to know what a record says: bodies are bytes, except for the opening of 
 
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from outlast.errors import Damaged, TryAgain, WorldError
 
 SCHEMA = 1
 _MARK = b',"crc":"'
+_SEGMENT = re.compile(r"[0-9]{8}\.jsonl")
 
 
 class Lost(TryAgain):
@@ -70,37 +72,42 @@ def terms(folder: str) -> list[int]:
         return []
     except OSError as error:
         raise WorldError(f"cannot list {folder}: {error.strerror}") from error
-    return sorted(int(name[:8]) for name in names if len(name) == 14 and name.endswith(".jsonl"))
+    return sorted(int(name[:8]) for name in names if _SEGMENT.fullmatch(name))
 
 
 def segment(folder: str, term: int) -> str:
     return os.path.join(folder, f"{term:08d}.jsonl")
 
 
-def read(folder: str) -> History:
-    """Raises WorldError when the file system shows less than a seal says (a stale view: look again), Damaged when
-    a sealed part does not match its seal (this place starts nothing; the message names file and byte)."""
+def read(folder: str, segments: int | None = None) -> History:
+    """With `segments`, only so many of the newest (enough to look for something recent).
+
+    Raises WorldError when the file system shows less than a seal says (a stale view: look again), Damaged when a
+    sealed part does not match its seal (this place starts nothing; the message names file and byte).
+    """
     numbers = terms(folder)
     if not numbers:
         return History([], None, Seal(0, 0, 0), 0, b"")
-    seal, parts, newest, torn = None, [], None, b""
+    seal, newest, torn = None, None, b""
+    parts: list[list[bytes]] = []
     books: Any = None
     term = numbers[-1]
-    while term:
+    while term and (segments is None or len(parts) < segments):
         path = segment(folder, term)
         data = _segment_bytes(path, seal)
         lines, size, crc = scan(data)
         _check_seal(path, seal, data, size, crc)
         if not lines:
             raise Damaged(f"{path}: byte 0: its opening record is not whole")
-        opening = json.loads(lines[0])
+        opening = _opening(lines[0], term, path)
         if newest is None:
             newest, torn = Seal(term, size, crc), data[size:]
         parts.append(lines[1:])
         if "books" in opening:
             books = opening["books"]
             break
-        seal, term = _seal_of(opening, path), opening["seal"]["term"]
+        seal = _seal_of(opening, path)
+        term = seal.term
     assert newest is not None
     bodies = [line for part in reversed(parts) for line in part]
     return History(bodies, books, newest, len(bodies) - len(parts[0]), torn)
@@ -213,9 +220,27 @@ def _check_seal(path: str, seal: Seal | None, data: bytes, size: int, crc: int) 
         )
 
 
+def _opening(line: bytes, term: int, path: str) -> dict[str, Any]:
+    record = files.decode(line, path)
+    if record.get("type") != "Opened" or record.get("term") != term:
+        raise Damaged(f"{path}: byte 0: it does not open term {term}")
+    if record.get("schema") != SCHEMA:
+        raise Damaged(
+            f"{path}: schema {record.get('schema')}: written by another version of outlast; use that one"
+        )
+    return record
+
+
 def _seal_of(opening: dict[str, Any], path: str) -> Seal:
-    seal = opening["seal"]
-    return Seal(int(seal["term"]), int(seal["bytes"]), int(seal["crc"], 16))
+    try:
+        seal = Seal(
+            int(opening["seal"]["term"]), int(opening["seal"]["bytes"]), int(opening["seal"]["crc"], 16)
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"{path}: byte 0: its seal says nothing: {error}") from error
+    if not 0 <= seal.term < opening["term"]:
+        raise Damaged(f"{path}: byte 0: it seals term {seal.term}, which is not before it")
+    return seal
 
 
 def _json(record: dict[str, Any]) -> bytes:

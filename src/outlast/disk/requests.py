@@ -5,17 +5,20 @@ Knows how a request is posted, found and answered. Refuses to know what a verb m
 
 import json
 import os
+import re
 import secrets
 from typing import Any
 
 from outlast.disk import files, journal
 from outlast.disk.clock import moment
 from outlast.disk.layout import Place
-from outlast.errors import WorldError
+from outlast.errors import Damaged, WorldError
 
 SCHEMA = 1
 BYTES_MAX = 64 << 10
+RECENT_SEGMENTS = 4
 _TRIES = 10_000
+_NAME = re.compile(r"[0-9]{8,12}\.json")
 
 
 def post(place: Place, verb: str, run: str | None, args: list[tuple[str, str]], why: str) -> int:
@@ -48,11 +51,23 @@ def numbers(place: Place) -> list[int]:
         return []
     except OSError as error:
         raise WorldError(f"cannot list {place.requests}: {error.strerror}") from error
-    return sorted(int(name[:-5]) for name in names if name.endswith(".json") and name[:-5].isdigit())
+    return sorted(int(name[:-5]) for name in names if _NAME.fullmatch(name))
+
+
+def above(place: Place, number: int) -> list[int]:
+    """The numbers above `number`, none left out: a request is made only where the one before it stood, but a listing
+    is no snapshot, and may show the later of two and not the earlier. Raises WorldError."""
+    found = [each for each in numbers(place) if each > number]
+    if found and found[-1] - number > len(
+        found
+    ):  # a second listing has all that came before the first's last
+        found = [each for each in numbers(place) if number < each <= found[-1]]
+    return found
 
 
 def load(place: Place, number: int) -> tuple[dict[str, Any] | None, str]:
-    """(record, "") or (None, why it is declined): garbage, too large, a foreign owner. Raises WorldError."""
+    """(record, "") or (None, why it is declined): garbage, too large, a foreign owner, not for us to read. Raises
+    WorldError: it cannot be seen now."""
     path = place.request(number)
     try:
         owner = os.lstat(path).st_uid
@@ -63,18 +78,17 @@ def load(place: Place, number: int) -> tuple[dict[str, Any] | None, str]:
     if owner not in (os.getuid(), 0):
         return None, f"it belongs to uid {owner}"
     try:
-        body = files.read_bytes(path, BYTES_MAX)
-        record = json.loads(body or b"")
-    except (WorldError, ValueError) as error:
-        return None, f"it cannot be understood: {error}"
-    if not isinstance(record, dict):
-        return None, "it is not a request"
-    return record, ""
+        return files.decode(files.read_bytes(path, BYTES_MAX) or b"", path), ""
+    except WorldError as error:
+        if isinstance(error, Damaged) or isinstance(error.__cause__, PermissionError):
+            return None, f"it cannot be understood: {error}"
+        raise
 
 
 def answer(place: Place, number: int) -> dict[str, Any] | None:
-    """The record that acknowledges a request: Asked or Declined in the valid history; None: no answer yet."""
-    for body in reversed(journal.read(place.journal).bodies):
+    """The record that acknowledges a request: Asked or Declined in the valid history; None: no answer yet (or one
+    that is older than the last few terms)."""
+    for body in reversed(journal.read(place.journal, RECENT_SEGMENTS).bodies):
         if b'"request":%d,' % number not in body and b'"request":%d}' % number not in body:
             continue
         record: dict[str, Any] = json.loads(body)

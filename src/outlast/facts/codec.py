@@ -21,10 +21,15 @@ def to_record(value: Fact) -> dict[str, Any]:
 
 
 def from_record(record: Any, kind: type[F], source: str = "record") -> F:
-    """Raises Damaged, naming `source` and the key that is wrong."""
+    """Raises Damaged, naming `source` and the key that is wrong.
+
+    The value is what the journal would give back: it went through the same JSON, so what cannot be written there (a
+    lone surrogate, a number of a hundred digits) is refused here, and NaN is nobody's word already.
+    """
     try:
-        return msgspec.convert(record, kind)
-    except msgspec.ValidationError as error:
+        value = msgspec.convert(record, kind)
+        return msgspec.json.decode(_encoder.encode(value), type=kind)
+    except (msgspec.ValidationError, OverflowError, UnicodeEncodeError) as error:
         raise Damaged(f"{source}: {error}") from error
 
 

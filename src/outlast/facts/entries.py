@@ -10,6 +10,7 @@ from outlast.facts.values import (
     Moment,
     Outcome,
     Pairs,
+    Priority,
     Proof,
     RunId,
     Verdict,
@@ -182,5 +183,6 @@ class Book(Fact):
     holds: tuple[str, ...] = ()
     closing: Closing | None = None
     removing: tuple[str, int] | None = None
+    priority: Priority | None = None
     why: str = ""
     updated: Moment | None = None

@@ -53,15 +53,20 @@ def _sources(package: str) -> dict[str, bytes]:
         for part in PARTS:
             path = os.path.join(package, part)
             if os.path.isfile(path):
-                found[part] = files.read_bytes(path) or b""
+                found[part] = _read(path)
             for folder, _, names in os.walk(path):
                 for name in sorted(names):
                     if name.endswith(".py"):
                         file = os.path.join(folder, name)
-                        found[os.path.relpath(file, package)] = files.read_bytes(file) or b""
+                        found[os.path.relpath(file, package)] = _read(file)
     except OSError as error:
         raise WorldError(f"cannot read the ground floor in {package}: {error}") from error
     return found
+
+
+def _read(path: str) -> bytes:
+    """Of the file itself: some installers make a package of links."""
+    return files.read_bytes(os.path.realpath(path)) or b""
 
 
 def _digest(sources: dict[str, bytes]) -> str:

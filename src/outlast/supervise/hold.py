@@ -3,6 +3,7 @@
 The lock keeps the waste of two supervisors small; the safety lies in terms and doors.
 """
 
+import logging
 import os
 from types import TracebackType
 from typing import Any
@@ -14,6 +15,7 @@ from outlast.disk.identity import identity
 from outlast.disk.layout import Place
 from outlast.errors import TryAgain, WorldError
 
+log = logging.getLogger(__name__)
 SCHEMA = 1
 
 
@@ -30,7 +32,7 @@ class Hold:
         self._fd = files.open_lock(self.place.lock)
         if not files.try_lock_patiently(self._fd):
             os.close(self._fd)
-            raise TryAgain(f"place {self.place.name} is held by {_who(files.read(self.place.supervisor))}")
+            raise TryAgain(f"place {self.place.name} is held by {_who(self.place)}")
         self.say(wanted=True)
         return self
 
@@ -54,7 +56,10 @@ class Hold:
             "inline": self._inline,
             "error": error,
         }
-        files.replace(self.place.supervisor, record, durable=False)
+        try:
+            files.replace(self.place.supervisor, record, durable=False)
+        except WorldError as problem:  # it only informs: a full disk stops nobody from holding a place
+            log.warning("not said: %s", problem)
 
     def still_ours(self) -> bool:
         """Whether the lock file that we hold is still the one that others would try."""
@@ -66,7 +71,11 @@ class Hold:
             raise WorldError(f"cannot look at {self.place.lock}: {error.strerror}") from error
 
 
-def _who(record: dict[str, Any] | None) -> str:
-    if not record:
+def _who(place: Place) -> str:
+    try:
+        record = files.read(place.supervisor) or {}
+    except WorldError as error:
+        return f"a supervisor whose name cannot be read: {error}"
+    if "pid" not in record or "host" not in record:
         return "a supervisor that has not said its name yet"
     return f"the supervisor with pid {record['pid']} on {record['host']}"

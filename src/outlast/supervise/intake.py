@@ -4,6 +4,7 @@ Knows requests/ and run.json. Refuses to know what a verb means for a run: that 
 """
 
 import hashlib
+import logging
 import os
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from outlast.errors import Damaged, WorldError
 from outlast.facts import Accepted, AnyEntry, Declined, Moment, Request, RunId, Spec
 from outlast.facts.codec import from_record
 
+log = logging.getLogger(__name__)
 REQUESTS_PER_TURN = 256
 
 
@@ -30,7 +32,7 @@ def new_requests(place: Place, after: int, now: Moment) -> Intake:
     """The requests above number `after`. Raises WorldError when they cannot be seen."""
     taken: list[Request] = []
     declined: list[Declined] = []
-    numbers = [number for number in requests.numbers(place) if number > after][:REQUESTS_PER_TURN]
+    numbers = requests.above(place, after)[:REQUESTS_PER_TURN]
     for number in numbers:
         record, why = requests.load(place, number)
         if record is not None:
@@ -54,7 +56,11 @@ def unaccepted(workspace: Workspace, place: Place, known: set[RunId]) -> list[Ru
         raise WorldError(f"cannot list {workspace.runs}: {error.strerror}") from error
     found: list[RunId] = []
     for name in sorted(set(names) - known):
-        record = files.read(workspace.run(name).record)
+        try:
+            record = files.read(workspace.run(name).record)
+        except Damaged as error:
+            log.error("not accepted, and nothing else is stopped by it: %s", error)
+            continue
         if record is not None and record.get("place") == place.name:
             found.append(RunId(name))
     return found
@@ -66,7 +72,10 @@ def load_spec(workspace: Workspace, run: RunId) -> Spec:
     record = files.read(path)
     if record is None:
         raise WorldError(f"{path}: there is no such run")
-    return from_record(record, Spec, path)
+    spec = from_record(record, Spec, path)
+    if spec.run != run:
+        raise Damaged(f"{path}: it is the record of run {spec.run}")
+    return spec
 
 
 def accepted(spec: Spec, now: Moment, why: str) -> AnyEntry:

@@ -12,7 +12,7 @@ from outlast.decide import view
 from outlast.disk import files
 from outlast.disk.layout import Place, RunFolder
 from outlast.errors import WorldError
-from outlast.facts import Book, RunId, Spec
+from outlast.facts import Book, Done, RunId, Spec
 
 log = logging.getLogger(__name__)
 SCHEMA = 1
@@ -36,6 +36,27 @@ def write_run(
         row["why"] = why
     row["attempt_dir"] = folder.attempt(row["attempt"]).path if row["attempt"] else ""
     return row
+
+
+def rows_to_begin_with(
+    place: Place, books: Mapping[RunId, Book]
+) -> tuple[dict[RunId, dict[str, Any]], set[RunId]]:
+    """The rows of the last board that still hold (ended runs), and the runs whose screens have to be written anew."""
+    try:
+        board = files.read(place.board) or {"runs": []}
+    except WorldError:
+        board = {"runs": []}
+    rows: dict[RunId, dict[str, Any]] = {}
+    for row in board["runs"]:
+        book = books.get(row["id"])
+        if row["phase"] == "ended" and book is not None and isinstance(book.phase, Done):
+            rows[row["id"]] = row
+    ended = sorted(
+        ((book.phase.at.wall_s, run) for run, book in books.items() if isinstance(book.phase, Done)),
+        reverse=True,
+    )
+    unshown = {run for _, run in ended[:ENDED_ROWS_MAX] if run not in rows}
+    return rows, unshown | {run for run, book in books.items() if not isinstance(book.phase, Done)}
 
 
 def write_history(folder: RunFolder, lines: Iterable[bytes]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from outlast.disk import files
 from outlast.disk.layout import Place, Workspace
-from outlast.errors import WorldError
+from outlast.errors import OK, TRY_AGAIN, Damaged, WorldError
 
 BOOT = (
     "import sys; sys.path += [p for p in sys.argv.pop(1).split(':') if p not in sys.path]; "
@@ -26,7 +26,10 @@ def holder(place: Place) -> dict[str, Any] | None:
     nobody holds it."""
     if not files.is_locked(place.lock):
         return None
-    return files.read(place.supervisor) or {}
+    try:
+        return files.read(place.supervisor) or {}
+    except Damaged:
+        return {}  # it only informs
 
 
 def background(*words: str) -> tuple[str, ...]:
@@ -86,8 +89,11 @@ def _held_within(place: Place, process: "subprocess.Popen[bytes]", within_s: flo
     while time.monotonic() < deadline:
         if files.is_locked(place.lock):
             return True
-        if process.poll() is not None:  # it found another holder, or had nothing to do and left, or failed
-            return process.returncode in (0, 75)
+        code = process.poll()
+        if code == OK:  # it had nothing to do and left
+            return True
+        if code is not None:  # it found another holder, or failed
+            return code == TRY_AGAIN and bool(files.is_locked(place.lock))
         time.sleep(0.01)
     return False
 

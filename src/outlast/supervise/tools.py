@@ -11,12 +11,13 @@ Complete = Callable[[Spec, Order, AttemptFolder], Order]
 
 
 class Tools(NamedTuple):
-    """`complete` adds to an order what only this host knows; `command` starts a supervisor of this place."""
+    """`complete` adds to an order what only this host knows; `slots` reads the configuration anew; `command` starts a
+    supervisor of this place."""
 
     backend: Backend
     formats: Sequence[CheckpointFormat]
     complete: Complete
-    slots: int
+    slots: Callable[[], int]
     command: tuple[str, ...]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from outlast.decide import queue
 from outlast.decide.core import decide
-from outlast.disk import journal, requests
+from outlast.disk import files, journal, requests
 from outlast.disk.clock import moment
 from outlast.disk.layout import Place, Workspace
 from outlast.errors import OK, TRY_AGAIN, OutlastError, WorldError
@@ -25,6 +25,7 @@ from outlast.facts import (
     Finished,
     Held,
     Moment,
+    Outcome,
     Released,
     Request,
     RunId,
@@ -70,7 +71,9 @@ class Turns:
         self._specs: dict[RunId, Spec] = {}
         self._rows: dict[RunId, dict[str, Any]] = {}
         self._whys: dict[RunId, str] = {}
-        self._stale: set[RunId] = set(books.runs)
+        self._live = {run for run, book in books.runs.items() if not isinstance(book.phase, Done)}
+        self._stale: set[RunId] = set()
+        self._slots = tools.slots()
         self._board_due = True
         self._board_at = 0.0
         self._began = time.monotonic()
@@ -81,6 +84,8 @@ class Turns:
     def begin(self, *, up: bool) -> None:
         """The first deeds of a term: accept what an earlier term accepted in vain, take back a `down`."""
         now = _now()
+        files.make_directory(self.place.requests)
+        self._rows, self._stale = show.rows_to_begin_with(self.place, self._books.runs)
         entries: list[AnyEntry] = []
         known = set(self._books.runs)
         for run in intake.unaccepted(self.workspace, self.place, known):
@@ -97,7 +102,9 @@ class Turns:
         for number in signals:
             if self._manner.inline is not None:
                 self._hear_inline(number, self._manner.inline)
-            elif number != signal.SIGHUP:
+            elif number == signal.SIGHUP:
+                self._reload()
+            else:
                 log.info("signal %d: leaving; runs go on", number)
                 self._hold.say(wanted=False)
                 return OK
@@ -189,6 +196,13 @@ class Turns:
             return [_declined(request, now, self._whys.pop(run, "its record cannot be read"))]
         return [intake.accepted(spec, now, request.why or "asked for"), asked]
 
+    def _reload(self) -> None:
+        try:
+            self._slots = self._tools.slots()
+            log.info("configuration read anew: %d slots", self._slots)
+        except OutlastError as error:
+            log.warning("the configuration stays as it was: %s", error)
+
     def _hear_inline(self, number: int, run: RunId) -> None:
         """1st INT: safe stop, 2nd: stop now. TERM: stop safely and leave the run resumable. HUP: nothing."""
         if number == signal.SIGHUP:
@@ -205,11 +219,7 @@ class Turns:
     def _decide_all(
         self, now: Moment, for_runs: Mapping[RunId, tuple[Request, ...]]
     ) -> tuple[list[AnyEntry], list[tuple[Spec, Action]], float]:
-        books = {
-            run: book
-            for run, book in self._books.runs.items()
-            if not isinstance(book.phase, Done) or run in for_runs
-        }
+        books = {run: self._books.runs[run] for run in sorted(self._live | for_runs.keys())}
         grants = self._grants(now)
         seen = observe.look(self.workspace, books, self._tools.backend)
         entries: list[AnyEntry] = []
@@ -258,19 +268,19 @@ class Turns:
 
     def _grants(self, now: Moment) -> queue.Grants:
         waiting, used = [], 0
-        outcomes = {}
-        for run, book in self._books.runs.items():
-            if isinstance(book.phase, Done):
-                outcomes[run] = book.phase.outcome
-                continue
-            spec = self._spec(run)
+        outcomes: dict[RunId, Outcome | None] = {}
+        for run in self._live:
+            book, spec = self._books.runs[run], self._spec(run)
             if spec is None:
                 continue
             if isinstance(book.phase, Trying):
                 used += spec.slots
             elif isinstance(book.phase, Waiting):
                 waiting.append(queue.queued(spec, book, now))
-        return queue.grant(waiting, used=used, slots=self._tools.slots, outcomes=outcomes)
+            for other in spec.after:
+                phase = self._books.runs[other].phase if other in self._books.runs else None
+                outcomes[other] = phase.outcome if isinstance(phase, Done) else None
+        return queue.grant(waiting, used=used, slots=self._slots, outcomes=outcomes)
 
     def _write(self, entries: Sequence[AnyEntry]) -> None:
         if not entries:
@@ -281,10 +291,19 @@ class Turns:
         for entry in entries:
             log.info("%s %s: %s", entry.run or self.place.name, type(entry).__name__.lower(), entry.why)
             if entry.run is not None:
-                self._stale.add(entry.run)
+                self._follow(entry.run)
         for entry in entries:
             if isinstance(entry, Finished) and entry.run is not None:
                 show.write_history(self.workspace.run(entry.run), self._books.lines.pop(entry.run, []))
+
+    def _follow(self, run: RunId) -> None:
+        """Keep track of who lives, and of whose screens are out of date."""
+        self._stale.add(run)
+        book = self._books.runs.get(run)
+        if book is None or isinstance(book.phase, Done):
+            self._live.discard(run)
+        else:
+            self._live.add(run)
 
     def _act_all(self, acts: Sequence[tuple[Spec, Action]]) -> bool:
         """Whether any act failed."""
@@ -341,9 +360,10 @@ class Turns:
     def _watch(self) -> None:
         """Be woken by requests, and by doors of attempts that may open or close."""
         folders = {self.place.requests}
-        for run, book in self._books.runs.items():
-            if isinstance(book.phase, Trying):
-                folders.add(self.workspace.run(run).attempt(book.phase.n).path)
+        for run in self._live:
+            phase = self._books.runs[run].phase
+            if isinstance(phase, Trying):
+                folders.add(self.workspace.run(run).attempt(phase.n).path)
         self._wake.watch_only(folders)
 
     def _spec(self, run: RunId) -> Spec | None:

@@ -29,9 +29,11 @@ class Wake:
         self._old = {number: signal.signal(number, self._on_signal) for number in (*handled, signal.SIGCHLD)}
         self._inotify = _inotify()
         self._watched: dict[str, int] = {}
+        self._unsure = False
 
     def watch_only(self, folders: set[str]) -> None:
-        """Watch exactly these folders; one that cannot be watched is left to the deadline."""
+        """Watch exactly these folders; one that cannot be watched is left to the deadline. What happened in one before
+        it was watched made no event: the next `wait` does not sleep, so that it is looked at once more."""
         if self._inotify is None:
             return
         for folder in self._watched.keys() - folders:
@@ -41,10 +43,12 @@ class Wake:
         for folder in folders - self._watched.keys():
             with contextlib.suppress(OSError):
                 self._watched[folder] = self._inotify.add_watch(folder, _EVENTS)
+                self._unsure = True
 
     def wait(self, seconds: float) -> None:
         descriptors = [self._read] + ([self._inotify.fileno()] if self._inotify else [])
-        ready, _, _ = select.select(descriptors, [], [], max(0.0, seconds))
+        ready, _, _ = select.select(descriptors, [], [], 0.0 if self._unsure else max(0.0, seconds))
+        self._unsure = False
         if self._read in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._read, 4096)

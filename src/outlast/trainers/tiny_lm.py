@@ -66,8 +66,8 @@ class Text:
 class Run(Protocol):
     """What this program uses of the SDK's run."""
 
-    resume_from: Path | None
-
+    @property
+    def resume_from(self) -> Path | None: ...
     @property
     def should_stop(self) -> bool: ...
     def step(self, *, step: int | None = None, loss: float | None = None) -> None: ...

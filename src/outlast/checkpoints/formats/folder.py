@@ -2,23 +2,28 @@
 
     step-000125/   checkpoint-500/   global_step1000/   step_7.pt   epoch=3-step=1200.ckpt   iter-42.safetensors
 
-Knows a step when it sees one in a name: the number behind `step`, `checkpoint`, `ckpt`, `iter`, `ba` (or the last
-number of the name). Hidden names and names that end in `.tmp` or `.incomplete` are not candidates.
+Knows a step when it sees one in a name: the number behind `step`, `checkpoint`, `ckpt`, `iter`, `ba` (the last of
+them). Hidden names, names that begin with `tmp` (Hugging Face's staging) or end in `.tmp`, `.incomplete` and the
+like are not candidates.
 
 Refuses to know whether the content is whole beyond "not empty": verifying comes with the checkpoint guard.
 """
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from outlast.errors import WorldError
 from outlast.facts import Candidate, Torn, Unsure, Verdict, Whole
 
-_STEP = re.compile(r"(?:global_?step|step|checkpoint|ckpt|iter(?:ation)?|ba)[=_-]?(\d+)", re.IGNORECASE)
+_STEP = re.compile(
+    r"(?:global_?step|step|checkpoint|ckpt|iter(?:ation)?|(?<![a-z])ba)[=_-]?([0-9]{1,15})(?![0-9])",
+    re.IGNORECASE,  # not the ba of mamba-130m; more digits are a date or a hash, no step
+)
 _FILE = re.compile(r"\.(pt|pth|ckpt|bin|safetensors|npz|tar)$")
-_UNFINISHED = (".tmp", ".incomplete", ".partial", "-tmp")
+_STAGING, _UNFINISHED = (".", "tmp", "_tmp"), (".tmp", ".incomplete", ".partial", ".part", "-tmp")
 
 
 class FolderFormat:
@@ -56,13 +61,18 @@ def step_of(name: str) -> int | None:
 
 def _candidate(entry: "os.DirEntry[str]") -> Candidate | None:
     name = entry.name
-    if name.startswith(".") or name.endswith(_UNFINISHED):
+    if name.startswith(_STAGING) or name.endswith(_UNFINISHED):
         return None
     step = step_of(name)
-    is_folder = entry.is_dir()
-    if step is None or not (is_folder or _FILE.search(name)):
+    if step is None:
         return None
-    status = entry.stat()
+    try:
+        status = entry.stat()
+    except FileNotFoundError:
+        return None  # deleted since it was listed, or a link to nothing
+    is_folder = stat.S_ISDIR(status.st_mode)
+    if not (is_folder or (stat.S_ISREG(status.st_mode) and _FILE.search(name))):
+        return None
     return Candidate(
         path=entry.path,
         format=FolderFormat.name,

@@ -1,0 +1,46 @@
+# Every target works from a clean clone with only python3 (3.10 or newer) and make: what is missing is set up first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+# What outlast says about itself must not reach the tests' own runs.
+unexport OUTLAST_ATTEMPT_DIR
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test soak mutants bench fmt clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv with all that the targets below need
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh scripts/system-packages.sh
+	@PYTHON='$(PYTHON)' scripts/setup.sh $(VENV)
+	@touch $@
+
+demo: $(STAMP) ## train a small model, kill it in several ways, compare with an undisturbed run
+	@$(BIN)/outlast demo
+
+check: $(STAMP) ## format, lint, types, floors, house, unit, contract, short simulation (under a minute)
+	@$(BIN)/python scripts/check.py
+
+test: check ## check, then crash and live tests (under 20 minutes on two cores)
+	@$(BIN)/python scripts/pytests.py crash live -- -m 'not soak'
+
+soak: $(STAMP) ## the long simulations, crash and live tests
+	@$(BIN)/python scripts/pytests.py unit contract simulate crash live -- -m soak
+
+mutants: $(STAMP) ## plant every known bug and show that a test turns red
+	@$(BIN)/python -m tests.mutants
+
+bench: $(STAMP) ## measure what benchmarks/README.md lists
+	@$(BIN)/python -m benchmarks
+
+fmt: $(STAMP) ## format, and repair what the linter can
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix .
+
+clean: ## remove everything that the targets made
+	rm -rf $(VENV) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,135 @@
+"""A killed child's replacement is running: how long that takes, against what people use today.
+
+The child writes its pid and time.monotonic_ns() into a file as its first deed; it is killed with SIGKILL and the time
+until the next one's entry is taken. The child is `sh`, so that what is measured is the restarting, not Python.
+outlast runs with --backoff 0; its time includes every durable record of the restart, and how much of it is fsync is
+printed (measured apart, on the same file system).
+"""
+
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.table import show
+
+REPEATS = 15
+CHILD = 'read up rest < /proc/uptime; echo "$$ $(date +%s%N)" >> "$1"; exec sleep 1000'
+FSYNCS_PER_RESTART = 12  # reserve, claim (2), started (2), exit (2), order (2), journal (2), child's lease room
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="outlast-bench-") as folder:
+        root = Path(folder)
+        rows = [("bash loop", _measure(root / "bash", _bash))]
+        if shutil.which("supervisord", path=_path()):
+            rows.append(("supervisord", _measure(root / "supervisord", _supervisord)))
+        if shutil.which("torchrun", path=_path()):
+            rows.append(("torchrun --max-restarts", _measure(root / "torchrun", _torchrun, repeats=5)))
+        rows.append(("outlast run --backoff 0", _measure(root / "outlast", _outlast)))
+        show("child killed -> replacement running", rows)
+        fsync_ms = _fsync_ms(root)
+        print(f"  one fsync of a small new file here: {fsync_ms:.2f} ms; a restart of outlast makes about "
+              f"{FSYNCS_PER_RESTART}: {FSYNCS_PER_RESTART * fsync_ms:.1f} ms")
+
+
+def _measure(folder: Path, start: Callable[[Path, Path], Callable[[], None]], repeats: int = REPEATS) -> list[float]:
+    folder.mkdir()
+    births = folder / "births"
+    stop = start(folder, births)
+    taken = []
+    try:
+        _wait_for(births, 1)
+        for count in range(1, repeats + 1):
+            time.sleep(1.2)  # supervisord counts a start as one only after startsecs
+            pid = int(births.read_text().split("\n")[count - 1].split()[0])
+            killed_ns = time.time_ns()
+            os.kill(pid, signal.SIGKILL)
+            _wait_for(births, count + 1)
+            taken.append((int(births.read_text().split("\n")[count].split()[1]) - killed_ns) / 1e6)
+    finally:
+        stop()
+    return taken
+
+
+def _bash(folder: Path, births: Path) -> Callable[[], None]:
+    loop = f"while :; do sh -c '{CHILD}' child {births}; done"
+    process = subprocess.Popen(["bash", "-c", loop], start_new_session=True, stderr=subprocess.DEVNULL)
+    return lambda: _end(process)
+
+
+def _supervisord(folder: Path, births: Path) -> Callable[[], None]:
+    script = folder / "child.sh"
+    script.write_text(CHILD.replace("%", "%") + "\n")
+    config = folder / "supervisord.conf"
+    config.write_text(
+        f"[supervisord]\nnodaemon=true\nlogfile={folder}/log\npidfile={folder}/pid\n"
+        f"[program:child]\ncommand=sh {script} {births}\nautorestart=true\nstartsecs=0\n"
+    )
+    command = [shutil.which("supervisord", path=_path()) or "", "-c", str(config)]
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+    return lambda: _end(process)
+
+
+def _torchrun(folder: Path, births: Path) -> Callable[[], None]:
+    script = folder / "child.sh"
+    script.write_text("#!/bin/sh\n" + CHILD + "\n")
+    script.chmod(0o700)
+    command = [shutil.which("torchrun", path=_path()) or "", "--standalone", "--no-python", "--max-restarts=100"]
+    command += ["--monitor-interval=0.1", str(script), str(births)]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+    return lambda: _end(process)
+
+
+def _outlast(folder: Path, births: Path) -> Callable[[], None]:
+    outlast = [sys.executable, "-m", "outlast", "--workspace", str(folder)]
+    options = ["--detach", "--name", "bench", "--backoff", "0", "--max-attempts", "1000"]
+    run = subprocess.run(
+        [*outlast, "run", *options, "--", "sh", "-c", CHILD, "child", str(births)],
+        check=True, capture_output=True, text=True,
+    ).stdout.strip()
+
+    def stop() -> None:
+        subprocess.run([*outlast, "stop", run, "--now"], check=False, capture_output=True)
+
+    return stop
+
+
+def _wait_for(births: Path, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if births.exists() and births.read_text().count("\n") >= count:
+            return
+        time.sleep(0.0005)
+    raise TimeoutError(f"{births}: no birth number {count} within a minute")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _fsync_ms(folder: Path) -> float:
+    taken = []
+    for number in range(50):
+        began = time.perf_counter()
+        fd = os.open(folder / f"fsync-{number}", os.O_CREAT | os.O_WRONLY)
+        os.write(fd, b"x" * 500)
+        os.fsync(fd)
+        os.close(fd)
+        taken.append(1e3 * (time.perf_counter() - began))
+    return statistics.median(taken)
+
+
+def _path() -> str:
+    return f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"

@@ -1,0 +1,84 @@
+"""How words on the command line become values, and how a wrong word becomes one clear line.
+
+Knows argparse. Refuses to know any verb's options.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from outlast.errors import UserError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, NoReturn
+
+WITH_COMMAND = ("run", "rerun")  # verbs whose words after `--` are somebody else's
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors are UserErrors with the nearest known option; abbreviations are refused, so that new options may come."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+
+    def examples(self, *lines: str) -> None:
+        self.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        arguments, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._about(unknown[0]))
+        return arguments
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{self.prog.removeprefix('outlast ')}: {message} ({self.prog} --help)")
+
+    def _about(self, word: str) -> str:
+        from outlast.cli.verbs import nearest
+
+        if not word.startswith("-"):
+            return f"unexpected word {word!r}"
+        option = word.partition("=")[0]
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        return f"unknown option {option}{nearest(option, known)}"
+
+
+def split_command(verb: str, words: list[str]) -> tuple[list[str], list[str] | None]:
+    """The words before and after the first `--`; None: there was none."""
+    if verb not in WITH_COMMAND or "--" not in words:
+        return words, None
+    cut = words.index("--")
+    return words[:cut], words[cut + 1 :]
+
+
+def add_json(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_run(parser: Parser, nargs: str | None = None, more: str = "") -> None:
+    text = "an id, a unique prefix, a name (its newest run) or @last" + more
+    parser.add_argument("runs" if nargs else "run", metavar="RUN", nargs=nargs, help=text)
+
+
+def positive(text: str) -> int:
+    """A whole number above zero."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return number
+
+
+def duration(text: str) -> float:
+    """Seconds: "30", "90s", "30m", "1h30m", "2d"."""
+    from outlast.settings import seconds
+
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

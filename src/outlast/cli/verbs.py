@@ -1,0 +1,141 @@
+"""Which verbs there are and where each lives. Only the module of the verb that was asked for is imported.
+
+A module of verbs has, for a verb `ls`, two functions: `add_ls(parser)` declares its options and `ls(arguments)`
+does it and returns the exit code.
+
+Refuses to know what a verb does.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from outlast.errors import OK, UserError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from outlast.cli.parse import Parser
+
+GROUPS = {
+    "run": "start and end",
+    "look": "look",
+    "act": "act",
+    "set": "set up",
+}
+# verb: (group, module under outlast.cli, one line)
+VERBS = {
+    "run": ("run", "run", "supervise a command; foreground view by default"),
+    "rerun": ("run", "rerun", "the same run once more, with changes"),
+    "up": ("run", "up", "be the supervisor of this workspace on this host"),
+    "down": ("run", "up", "stop runs safely, leave them queued, end the supervisor"),
+    "ls": ("look", "listing", "list runs"),
+    "show": ("look", "show", "all that is known of a run"),
+    "why": ("look", "why", "the story of a run: attempts, ends, causes, what to do"),
+    "logs": ("look", "logs", "the training's own output"),
+    "wait": ("look", "wait", "wait for runs to end"),
+    "status": ("look", "status", "who supervises, what runs, why nothing runs"),
+    "stop": ("act", "act", "end a run safely: it saves, then leaves"),
+    "pause": ("act", "act", "stop a run safely and keep it until `resume`"),
+    "resume": ("act", "act", "let a paused run go on"),
+    "retry": ("act", "act", "let an ended run go on"),
+    "priority": ("act", "act", "change what runs first"),
+    "rm": ("act", "remove", "delete ended runs"),
+    "archive": ("act", "remove", "pack ended runs to one file each"),
+    "config": ("set", "config", "show or check outlast.yaml"),
+    "service": ("set", "service", "a systemd unit, so that runs survive a reboot"),
+    "completion": ("set", "completion", "completions for bash, zsh, tcsh"),
+    "demo": ("set", "tour", "the one-minute tour: a training that is killed and finishes"),
+}
+
+
+def dispatch(words: list[str]) -> int:
+    """Find the verb, parse its words, do it."""
+    workspace, rest = _leading_options(words)
+    if not rest:
+        sys.stdout.write(help_text())
+        return OK
+    verb, *rest = rest
+    if verb == "--version":
+        import outlast
+
+        sys.stdout.write(f"outlast {outlast.__version__}\n")
+        return OK
+    if verb in ("-h", "--help", "help"):
+        return _help(rest)
+    if verb not in VERBS:
+        raise UserError(_unknown(verb))
+    from outlast.cli.parse import split_command
+
+    module = import_module(f"outlast.cli.{VERBS[verb][1]}")
+    own, command = split_command(verb, rest)
+    arguments = parser_of(verb, module).parse_args(own)
+    arguments.command = command
+    arguments.workspace = arguments.workspace or workspace
+    code: int = getattr(module, verb)(arguments)
+    return code
+
+
+def parser_of(verb: str, module: object | None = None, kind: type[Parser] | None = None) -> Parser:
+    from outlast.cli.parse import Parser
+
+    module = module or import_module(f"outlast.cli.{VERBS[verb][1]}")
+    parser = (kind or Parser)(prog=f"outlast {verb}", description=f"{VERBS[verb][2]}.")
+    getattr(module, f"add_{verb}")(parser)
+    parser.add_argument("--workspace", metavar="DIR", help="the workspace (default: found from here upwards)")
+    return parser
+
+
+def help_text() -> str:
+    lines = [
+        "usage: outlast [--workspace DIR] VERB [options]",
+        "",
+        "Keeps long machine-learning training runs alive, honest and finished.",
+    ]
+    for group, title in GROUPS.items():
+        lines += ["", f"{title}:"]
+        lines += [f"  {verb:<11} {line}" for verb, (where, _, line) in VERBS.items() if where == group]
+    lines += [
+        "",
+        "RUN is an id, a unique prefix, a name (its newest run) or @last. `outlast VERB --help` has examples.",
+        "",
+        "  outlast run -- python train.py",
+        "  outlast run -d --name big --checkpoints out --resume-args '--resume {checkpoint}' -- python train.py",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """The known word that was probably meant, as the end of a sentence; "" if none is near."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _leading_options(words: list[str]) -> tuple[str | None, list[str]]:
+    """`--workspace DIR` may stand before the verb, too."""
+    workspace = None
+    while words and (words[0] == "--workspace" or words[0].startswith("--workspace=")):
+        name, equals, value = words[0].partition("=")
+        if not equals and len(words) < 2:
+            raise UserError(f"{name} needs a folder")
+        workspace, words = (value, words[1:]) if equals else (words[1], words[2:])
+    return workspace, words
+
+
+def _help(words: list[str]) -> int:
+    if not words:
+        sys.stdout.write(help_text())
+        return OK
+    if words[0] not in VERBS:
+        raise UserError(_unknown(words[0]))
+    parser_of(words[0]).print_help()
+    return OK
+
+
+def _unknown(word: str) -> str:
+    kind = "option" if word.startswith("-") else "verb"
+    known = ["--help", "--version", "--workspace"] if kind == "option" else list(VERBS)
+    return f"unknown {kind} {word}{nearest(word, known)} (outlast --help lists them)"

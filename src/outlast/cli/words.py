@@ -1,0 +1,105 @@
+"""Numbers and records in words: ages, durations, steps, ends. Pure.
+
+Refuses to know where a record comes from.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SPANS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "m"))
+OUTCOME_CODES = {"completed": 0, "failed": 1, "no-op": 1, "unknown": 5, "cancelled": 130}
+
+
+def span(seconds: float | None) -> str:
+    """ "12s", "4m10s", "2h05m", "3d04h"; "-" if nobody knows."""
+    if seconds is None or seconds != seconds or seconds in (float("inf"), float("-inf")):
+        return "-"
+    seconds = max(0.0, seconds)
+    if seconds < 60:
+        return f"{seconds:.1f}s" if 0 < seconds < 10 and seconds % 1 else f"{seconds:.0f}s"
+    whole = int(seconds)
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3600:02d}h"
+
+
+def epoch_s(stamp: str | None) -> float | None:
+    """RFC 3339 -> seconds since 1970; None for nothing or nonsense."""
+    if not stamp:
+        return None
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None
+
+
+def age(stamp: str | None, now_s: float) -> str:
+    """How long ago, in one unit: "12s", "4m", "2h", "3d"."""
+    at = epoch_s(stamp)
+    if at is None:
+        return "-"
+    seconds = max(0.0, now_s - at)
+    for length, unit in _SPANS:
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{int(seconds)}s"
+
+
+def number(value: float | None) -> str:
+    """A loss or a rate, short."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}"
+
+
+def steps(step: int | None, total: int | None) -> str:
+    if step is None:
+        return "-"
+    return f"{step}/{total}" if total else str(step)
+
+
+def phase(row: dict[str, Any]) -> str:
+    """The phase in one word or two: "waiting: backoff", "completed"."""
+    if row.get("phase") == "ended":
+        return str(row.get("outcome") or "ended")
+    waiting_for = row.get("waiting_for")
+    return f"{row.get('phase')}: {waiting_for}" if waiting_for else str(row.get("phase"))
+
+
+def end(exit_: dict[str, Any] | None) -> str:
+    """How a process ended: "exit 1", "signal 9 (SIGKILL)", "never began: no such file"."""
+    if not exit_:
+        return "end unknown"
+    kind, code, signal = str(exit_.get("kind")), exit_.get("code"), exit_.get("signal")
+    if signal is not None:
+        return f"signal {signal} ({signal_name(int(signal))})"
+    if code is not None:
+        return f"exit {code}"
+    why = exit_.get("why")
+    return f"{kind.replace('-', ' ')}: {why}" if why else kind.replace("-", " ")
+
+
+def signal_name(value: int) -> str:
+    from signal import Signals
+
+    try:
+        return Signals(value).name
+    except ValueError:
+        return "unknown"
+
+
+def cause(cause_: Any) -> str:
+    """A cause is a name, or a record with `name` and `why`."""
+    if not cause_:
+        return ""
+    if isinstance(cause_, str):
+        return cause_
+    name, why = str(cause_.get("name", "")), str(cause_.get("why", ""))
+    return f"{name}: {why}" if name and why else name or why

@@ -1,0 +1,172 @@
+"""Where runs stand: the fold of the valid history, one entry at a time. Memory is this and nothing else.
+
+Total over all entries and all books: an entry that a zombie or an old version wrote is taken as it stands.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from outlast.facts import (
+    Accepted,
+    AnyEntry,
+    Asked,
+    Book,
+    Chosen,
+    Closing,
+    Declined,
+    Done,
+    Ended,
+    Finished,
+    Held,
+    Priority,
+    Released,
+    Removed,
+    Reopened,
+    Repeated,
+    RunId,
+    Shutting,
+    Trying,
+    Verified,
+    Waiting,
+    Want,
+)
+
+PAUSED = "paused"
+
+
+def fresh(entry: Accepted) -> Book:
+    return Book(phase=Waiting(entry.at, 0.0), accepted=entry.at, why=entry.why, updated=entry.at)
+
+
+def fold(book: Book, entry: AnyEntry) -> Book:
+    return replace(_folded(book, entry), updated=entry.at)
+
+
+def fold_all(entries: Iterable[AnyEntry], books: Mapping[RunId, Book] | None = None) -> dict[RunId, Book]:
+    """Books after all entries, by run; runs that were removed are not in it."""
+    folded = dict(books or {})
+    for entry in entries:
+        run = entry.run
+        if run is None:
+            continue
+        if isinstance(entry, Removed):
+            folded.pop(run, None)
+        elif run in folded:
+            folded[run] = fold(folded[run], entry)
+        elif isinstance(entry, Accepted):
+            folded[run] = fresh(entry)
+    return folded
+
+
+def place_holds(entries: Iterable[AnyEntry], holds: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """What holds the whole place after all entries."""
+    for entry in entries:
+        if entry.run is None and isinstance(entry, Held | Released):
+            holds = _held(holds, entry)
+    return holds
+
+
+def _folded(book: Book, entry: AnyEntry) -> Book:
+    match entry:
+        case Accepted() | Declined() | Removed():
+            return book
+        case Asked():
+            return _asked(book, entry)
+        case Chosen(n=n, order=order, at=at):
+            trying = Trying(n, 1 if order else 0, at)
+            return replace(book, phase=trying, chosen=(*book.chosen, entry), why=entry.why)
+        case Repeated(n=n, times=times):
+            since = book.phase.since if isinstance(book.phase, Trying) else entry.at
+            return replace(book, phase=Trying(n, times, since), why=entry.why)
+        case Ended():
+            return _ended(book, entry)
+        case Closing(n=n, outcome=outcome):
+            return replace(book, phase=Shutting(n, outcome), closing=entry, why=entry.why)
+        case Finished(outcome=outcome, cause=cause, proof=proof, at=at):
+            return replace(book, phase=Done(outcome, cause, at, proof), why=entry.why)
+        case Reopened(n=n, at=at):
+            return replace(
+                book,
+                phase=Waiting(at, 0.0),
+                next=n,
+                want="run",
+                closing=None,
+                charges=(),
+                holds=(),
+                why=entry.why,
+            )
+        case Held() | Released():
+            return replace(book, holds=_held(book.holds, entry), why=entry.why)
+        case Verified(candidate=candidate):
+            return replace(book, verified=(*book.verified, candidate))
+        case _:
+            assert_never(entry)
+
+
+def _asked(book: Book, entry: Asked) -> Book:
+    book = replace(book, asked=max(book.asked, entry.request))
+    match entry.verb:
+        case "stop":
+            want: Want = "stop-now" if ("now", "1") in entry.args else "stop"
+            return replace(book, want=want, why=entry.why or "stop was asked for")
+        case "pause":
+            return replace(
+                book, want="pause", holds=_with(book.holds, PAUSED), why=entry.why or "pause was asked for"
+            )
+        case "resume":
+            return replace(book, want="run", holds=_without(book.holds, PAUSED), why=entry.why or "resumed")
+        case "retry":
+            phase = Waiting(entry.at, 0.0) if isinstance(book.phase, Waiting) else book.phase
+            holds = _without(book.holds, PAUSED)
+            return replace(book, phase=phase, want="run", holds=holds, why=entry.why or "retry was asked for")
+        case "priority":
+            return replace(book, priority=_priority(entry))
+        case "rm" | "archive":
+            return replace(book, removing=(entry.verb, entry.request))
+        case _:
+            return book
+
+
+def _priority(entry: Asked) -> Priority | None:
+    match dict(entry.args).get("priority"):
+        case "high" | "normal" | "low" as priority:
+            return priority
+        case _:
+            return None
+
+
+def _ended(book: Book, entry: Ended) -> Book:
+    name = entry.cause.name
+    charges = () if entry.progressed else book.charges
+    if entry.charged:
+        counted = dict(charges)
+        counted[name] = counted.get(name, 0) + 1
+        charges = tuple(counted.items())
+    best = entry.checkpoint_step
+    if best is None and not book.had_checkpoint:
+        best = entry.ending.last_step
+    reached = [step for step in (book.best_step, best) if step is not None]
+    return replace(
+        book,
+        phase=Waiting(entry.at, entry.wait_s),
+        next=entry.n + 1,
+        charges=charges,
+        best_step=max(reached, default=None),
+        had_checkpoint=book.had_checkpoint or entry.checkpoint_step is not None,
+        endings=(*book.endings, entry),
+        why=entry.why,
+    )
+
+
+def _held(holds: tuple[str, ...], entry: Held | Released) -> tuple[str, ...]:
+    return _with(holds, entry.what) if isinstance(entry, Held) else _without(holds, entry.what)
+
+
+def _with(holds: tuple[str, ...], what: str) -> tuple[str, ...]:
+    return holds if what in holds else (*holds, what)
+
+
+def _without(holds: tuple[str, ...], what: str) -> tuple[str, ...]:
+    return tuple(hold for hold in holds if hold != what)

@@ -1,0 +1,54 @@
+"""Which checkpoint an attempt resumes from: the newest step that is whole, with the reason for every candidate."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from outlast.facts import Candidate, Fact, Foreign, Torn, Unsure, Verdict, Whole
+
+NO_VALID_CHECKPOINT = "no_valid_checkpoint"
+
+
+class Choice(Fact):
+    """`candidate` None and `refuse` None: there is nothing to resume from, the attempt begins at step 0."""
+
+    candidate: Candidate | None
+    reasons: tuple[str, ...]
+    refuse: str | None = None
+
+
+def choose(found: Sequence[tuple[Candidate, Verdict]], ever_had_checkpoint: bool = False) -> Choice:
+    """Newest step first, numerically. Candidates that all fail refuse the start: never silently from scratch."""
+    ordered = sorted(found, key=lambda pair: (pair[0].step or 0, pair[0].newest_mtime_ns), reverse=True)
+    chosen: Candidate | None = None
+    reasons = []
+    for candidate, verdict in ordered:
+        usable, why = _usable(candidate, verdict)
+        if usable and chosen is None:
+            chosen, why = candidate, f"chosen: {why}"
+        elif usable:
+            why = f"older than the chosen one ({why})"
+        reasons.append(f"{candidate.path}: {why}")
+    if chosen is not None:
+        return Choice(chosen, tuple(reasons))
+    if ordered:
+        return Choice(None, tuple(reasons), f"{NO_VALID_CHECKPOINT}: {'; '.join(reasons)}")
+    if ever_had_checkpoint:
+        why = "this run had checkpoints, and none is there now"
+        return Choice(None, (why,), f"{NO_VALID_CHECKPOINT}: {why}")
+    return Choice(None, ("no checkpoint yet: from scratch",))
+
+
+def _usable(candidate: Candidate, verdict: Verdict) -> tuple[bool, str]:
+    match verdict:
+        case Whole(level=level):
+            if candidate.step is None:
+                return False, "its step is not known"
+            return True, f"step {candidate.step}, whole at level L{level}"
+        case Torn(reasons=reasons):
+            return False, f"torn: {', '.join(reasons)}"
+        case Unsure(reasons=reasons):
+            return False, f"unsure: {', '.join(reasons)}"
+        case Foreign(reasons=reasons):
+            return False, f"of another run: {', '.join(reasons)}"
+        case _:
+            assert_never(verdict)

@@ -1,0 +1,232 @@
+"""What every screen shows of a run, as plain dicts: a fold, never a second truth. Field names are those of
+docs/json.md (`show --json`) and fixed."""
+
+from typing import Any, assert_never
+
+from outlast.facts import (
+    Book,
+    Chosen,
+    Done,
+    Ended,
+    Exit,
+    Exited,
+    Lost,
+    Moment,
+    NeverBegan,
+    Shutting,
+    Signalled,
+    Spec,
+    Trying,
+    Waiting,
+)
+
+Live = dict[str, Any] | None
+_PROGRESS = (
+    "step", "total", "epoch", "total_epochs", "loss", "val_loss", "section", "rate", "eta_s", "elapsed_s",
+    "updated_at", "source", "confidence",
+)  # fmt: skip
+
+
+def snapshot(spec: Spec, book: Book, live: Live) -> dict[str, Any]:
+    """`live` is the current attempt's progress.json, None if there is none."""
+    phase, waiting_for = phase_of(book, live)
+    done = book.phase if isinstance(book.phase, Done) else None
+    last = book.endings[-1] if book.endings else None
+    cause = (
+        done.cause
+        if done is not None
+        else last.cause
+        if last is not None and last.verdict != "finished"
+        else None
+    )
+    return {
+        "id": spec.run,
+        "name": spec.name,
+        "tags": list(spec.tags),
+        "note": spec.note,
+        "command": list(spec.argv),
+        "cwd": spec.cwd,
+        "place": spec.place,
+        "backend": spec.backend,
+        "priority": book.priority or spec.priority,
+        "phase": phase,
+        "waiting_for": waiting_for,
+        "outcome": done.outcome if done is not None else None,
+        "proof": done.proof if done is not None else None,
+        "cause": cause.name if cause is not None else None,
+        "why": book.why,
+        "created_at": time_of(book.accepted),
+        "updated_at": time_of(book.updated or book.accepted),
+        "ended_at": time_of(done.at) if done is not None else None,
+        "resume_from": last.ending.resumed_from if last is not None else None,
+        "target_step": spec.target_step,
+        "progress": _progress(book, live),
+        "goodput": goodput(book, done),
+        "attempts": [_attempt(spec, chosen, _ending_of(book, chosen.n)) for chosen in book.chosen],
+        "checkpoints": [],
+        "incidents": [],
+        "actions": [],
+    }
+
+
+def row(spec: Spec, book: Book, live: Live) -> dict[str, Any]:
+    """The run's line on the board, which `ls` and `status` read."""
+    whole = snapshot(spec, book, live)
+    progress = whole["progress"] or {}
+    kept = (
+        "id",
+        "name",
+        "phase",
+        "waiting_for",
+        "outcome",
+        "created_at",
+        "updated_at",
+        "ended_at",
+        "tags",
+        "why",
+        "place",
+    )
+    last = book.endings[-1].verdict if book.endings else None
+    return {
+        **{name: whole[name] for name in kept},
+        "verdict": last,
+        "attempt": book.chosen[-1].n if book.chosen else 0,
+        **{name: progress.get(name) for name in ("step", "total", "loss", "rate", "eta_s")},
+    }
+
+
+def words(shown: dict[str, Any]) -> str:
+    """PROGRESS.txt: the same for a person with `cat`."""
+    progress = shown["progress"] or {}
+    lines = [f"{shown['id']}: {shown['outcome'] or shown['phase']}"]
+    if shown["waiting_for"]:
+        lines[0] += f", waiting for {shown['waiting_for']}"
+    if progress.get("step") is not None:
+        total = f"/{progress['total']}" if progress.get("total") else ""
+        loss = f", loss {progress['loss']:.6g}" if progress.get("loss") is not None else ""
+        lines.append(f"step {progress['step']}{total}{loss}")
+    lines.append(f"why: {shown['why']}")
+    for attempt in shown["attempts"]:
+        end = attempt["verdict"] or "running"
+        begin = f"resumed from {attempt['resumed_from']}" if attempt["resumed_from"] else "from scratch"
+        lines.append(f"attempt {attempt['n']}: {end} ({begin}), {attempt['why'] or 'no end yet'}")
+    lines.append(f"updated {shown['updated_at']}")
+    return "\n".join(lines) + "\n"
+
+
+def phase_of(book: Book, live: Live) -> tuple[str, str | None]:
+    """(phase, waiting_for): queued launching running waiting paused ended."""
+    match book.phase:
+        case Done():
+            return "ended", None
+        case Trying():
+            return ("running" if live is not None else "launching"), None
+        case Shutting():
+            return "waiting", None
+        case Waiting(wait_s=wait_s):
+            if "paused" in book.holds or book.want == "pause":
+                return "paused", None
+            if book.holds:
+                return "waiting", book.holds[0].partition(":")[0]
+            if not book.endings:
+                return "queued", None
+            return ("waiting", "backoff") if wait_s > 0 else ("queued", None)
+        case _:
+            assert_never(book.phase)
+
+
+def goodput(book: Book, done: Done | None) -> dict[str, float | None]:
+    """Useful: the time of attempts that made progress or ended the run; lost: of the others; down: between attempts."""
+    useful = sum(_lasted(e) for e in book.endings if e.progressed or e.verdict in ("finished", "interrupted"))
+    lost = sum(_lasted(e) for e in book.endings) - useful
+    until = done.at if done is not None else book.updated or book.accepted
+    total = max(0.0, until.wall_s - book.accepted.wall_s)
+    return {
+        "useful_s": round(useful, 3),
+        "lost_s": round(lost, 3),
+        "down_s": round(max(0.0, total - useful - lost), 3) if done is not None else None,
+        "total_s": round(total, 3),
+        "ratio": round(min(1.0, useful / total), 4) if total > 0 and done is not None else None,
+    }
+
+
+def time_of(moment: Moment) -> str:
+    """RFC 3339 in UTC, whole seconds (days to civil date: Howard Hinnant's algorithm)."""
+    seconds = int(moment.wall_s)
+    days, rest = divmod(seconds, 86_400)
+    shifted = days + 719_468
+    era, day_of_era = divmod(shifted, 146_097)
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    shifted_month = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * shifted_month + 2) // 5 + 1
+    month = shifted_month + 3 if shifted_month < 10 else shifted_month - 9
+    year = year_of_era + era * 400 + (1 if month <= 2 else 0)
+    hour, minute, second = rest // 3600, rest // 60 % 60, rest % 60
+    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}Z"
+
+
+def _attempt(spec: Spec, chosen: Chosen, ended: Ended | None) -> dict[str, Any]:
+    ending = ended.ending if ended is not None else None
+    by = ending.by if ending is not None else None
+    return {
+        "n": chosen.n,
+        "backend": spec.backend,
+        "backend_id": None,
+        "host": by.host if by is not None else None,
+        "pid": None,
+        "runner_pid": by.pid if by is not None else None,
+        "started_at": time_of(chosen.at),
+        "ended_at": time_of(ending.at) if ending is not None else None,
+        "verdict": ended.verdict if ended is not None else None,
+        "cause": ended.cause.name if ended is not None else None,
+        "why": ended.why if ended is not None else None,
+        "exit": exit_of(ending.exit) if ending is not None else None,
+        "told": ending.told if ending is not None and ending.told != "run" else None,
+        "charged": ended.charged if ended is not None else None,
+        "resumed_from": ending.resumed_from if ending is not None else None,
+        "first_step": ending.first_step if ending is not None else None,
+        "last_step": ending.last_step if ending is not None else None,
+        "lasted_s": ending.lasted_s if ending is not None else None,
+        "log_path": None,
+        "scheduler_state": ending.word.state if ending is not None and ending.word is not None else None,
+        "scheduler_seen_at": None,
+    }
+
+
+def exit_of(end: Exit) -> dict[str, Any]:
+    match end:
+        case Exited(code=code):
+            return {"kind": "exited", "code": code, "signal": None}
+        case Signalled(signal=signal):
+            return {"kind": "signalled", "code": None, "signal": signal}
+        case NeverBegan():
+            return {"kind": "never-began", "code": None, "signal": None}
+        case Lost():
+            return {"kind": "lost", "code": None, "signal": None}
+        case _:
+            assert_never(end)
+
+
+def _progress(book: Book, live: Live) -> dict[str, Any] | None:
+    """The live record, else what the last attempt reached."""
+    if live is not None:
+        shown = {name: live.get(name) for name in _PROGRESS}
+        at = live.get("at")
+        if at is not None and shown["updated_at"] is None:
+            shown["updated_at"] = time_of(Moment(at["boot"], at["mono_s"], at["wall_s"]))
+        return shown
+    for ended in reversed(book.endings):
+        ending = ended.ending
+        if ending.last_step is not None:
+            known = {"step": ending.last_step, "total": ending.total, "loss": ending.loss, "source": "sdk"}
+            return {**dict.fromkeys(_PROGRESS), **known, "updated_at": time_of(ending.at)}
+    return None
+
+
+def _ending_of(book: Book, n: int) -> Ended | None:
+    return next((ended for ended in book.endings if ended.n == n), None)
+
+
+def _lasted(ended: Ended) -> float:
+    return ended.ending.lasted_s or 0.0
