@@ -4,8 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
-# What outlast says about itself must not reach the tests' own runs.
-unexport OUTLAST_ATTEMPT_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test soak mutants bench fmt clean

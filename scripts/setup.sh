@@ -18,7 +18,7 @@ if [[ ! -x $venv/bin/pip ]]; then
     "$python" -m venv "$venv"
 fi
 echo "setup: installing outlast and its tools" >&2
-pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet install --constraint constraints.txt)
+pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet --quiet install --constraint constraints.txt)
 # The build backend too comes from constraints.txt, so that an install can be repeated.
 "${pip[@]}" hatchling editables
 "${pip[@]}" --no-build-isolation --editable '.[dev]'

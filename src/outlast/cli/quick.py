@@ -172,6 +172,11 @@ def snapshot_of(workspace: Workspace, run: str) -> dict[str, Any]:
     return found
 
 
+def shown(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot as `--json` prints it: without the stamps of the file."""
+    return {key: value for key, value in snapshot.items() if key not in ("schema", "term", "record")}
+
+
 def _sketch(workspace: Workspace, run: str) -> dict[str, Any]:
     spec = record(workspace.run(run).record)
     if spec is None:

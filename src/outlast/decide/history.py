@@ -1,6 +1,7 @@
 """Where runs stand: the fold of the valid history, one entry at a time. Memory is this and nothing else.
 
-Total over all entries and all books: an entry that a zombie or an old version wrote is taken as it stands.
+Knows what each entry changes. Total over all entries and all books: what stands in the valid history is taken as it
+stands. Refuses to know whether an entry should have been written.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,7 @@ from outlast.facts import (
     Verified,
     Waiting,
     Want,
+    Whole,
 )
 
 PAUSED = "paused"
@@ -77,9 +79,8 @@ def _folded(book: Book, entry: AnyEntry) -> Book:
         case Chosen(n=n, order=order, at=at):
             trying = Trying(n, 1 if order else 0, at)
             return replace(book, phase=trying, chosen=(*book.chosen, entry), why=entry.why)
-        case Repeated(n=n, times=times):
-            since = book.phase.since if isinstance(book.phase, Trying) else entry.at
-            return replace(book, phase=Trying(n, times, since), why=entry.why)
+        case Repeated():
+            return _repeated(book, entry)
         case Ended():
             return _ended(book, entry)
         case Closing(n=n, outcome=outcome):
@@ -93,14 +94,15 @@ def _folded(book: Book, entry: AnyEntry) -> Book:
                 next=n,
                 want="run",
                 closing=None,
+                removing=None,
                 charges=(),
                 holds=(),
                 why=entry.why,
             )
         case Held() | Released():
             return replace(book, holds=_held(book.holds, entry), why=entry.why)
-        case Verified(candidate=candidate):
-            return replace(book, verified=(*book.verified, candidate))
+        case Verified():
+            return _verified(book, entry)
         case _:
             assert_never(entry)
 
@@ -109,14 +111,20 @@ def _asked(book: Book, entry: Asked) -> Book:
     book = replace(book, asked=max(book.asked, entry.request))
     match entry.verb:
         case "stop":
-            want: Want = "stop-now" if ("now", "1") in entry.args else "stop"
+            now = ("now", "1") in entry.args or book.want == "stop-now"
+            want: Want = "stop-now" if now else "stop"
             return replace(book, want=want, why=entry.why or "stop was asked for")
         case "pause":
-            return replace(
-                book, want="pause", holds=_with(book.holds, PAUSED), why=entry.why or "pause was asked for"
-            )
+            want = book.want if book.want in ("stop", "stop-now") else "pause"  # a stop outranks it
+            holds = _with(book.holds, PAUSED)
+            return replace(book, want=want, holds=holds, why=entry.why or "pause was asked for")
         case "resume":
-            return replace(book, want="run", holds=_without(book.holds, PAUSED), why=entry.why or "resumed")
+            return replace(
+                book,
+                want="run" if book.want == "pause" else book.want,
+                holds=_without(book.holds, PAUSED),
+                why=entry.why or "resumed",
+            )
         case "retry":
             phase = Waiting(entry.at, 0.0) if isinstance(book.phase, Waiting) else book.phase
             holds = _without(book.holds, PAUSED)
@@ -137,27 +145,52 @@ def _priority(entry: Asked) -> Priority | None:
             return None
 
 
+def _repeated(book: Book, entry: Repeated) -> Book:
+    """Launches are counted since the first of this boot: what was on its way at a reboot is gone."""
+    since = book.phase.since if isinstance(book.phase, Trying) else entry.at
+    if since.boot != entry.at.boot:
+        since = entry.at
+    return replace(book, phase=Trying(entry.n, entry.times, since), why=entry.why)
+
+
 def _ended(book: Book, entry: Ended) -> Book:
-    name = entry.cause.name
-    charges = () if entry.progressed else book.charges
-    if entry.charged:
-        counted = dict(charges)
-        counted[name] = counted.get(name, 0) + 1
-        charges = tuple(counted.items())
-    best = entry.checkpoint_step
-    if best is None and not book.had_checkpoint:
-        best = entry.ending.last_step
-    reached = [step for step in (book.best_step, best) if step is not None]
     return replace(
         book,
         phase=Waiting(entry.at, entry.wait_s),
         next=entry.n + 1,
-        charges=charges,
-        best_step=max(reached, default=None),
+        charges=_charged(() if entry.progressed else book.charges, entry),
+        best_step=_best_step(book, entry),
         had_checkpoint=book.had_checkpoint or entry.checkpoint_step is not None,
         endings=(*book.endings, entry),
         why=entry.why,
     )
+
+
+def _charged(charges: tuple[tuple[str, int], ...], entry: Ended) -> tuple[tuple[str, int], ...]:
+    if not entry.charged:
+        return charges
+    counted = dict(charges)
+    counted[entry.cause.name] = counted.get(entry.cause.name, 0) + 1
+    return tuple(counted.items())
+
+
+def _best_step(book: Book, entry: Ended) -> int | None:
+    """The first checkpoint outdates all steps that were only reached: they are lost, it is not."""
+    step = entry.checkpoint_step
+    if step is None:
+        return book.best_step if book.had_checkpoint else _highest(book.best_step, entry.ending.last_step)
+    return _highest(book.best_step, step) if book.had_checkpoint else step
+
+
+def _highest(first: int | None, second: int | None) -> int | None:
+    return max((step for step in (first, second) if step is not None), default=None)
+
+
+def _verified(book: Book, entry: Verified) -> Book:
+    """Only what is whole counts as verified, and only as it was found last."""
+    others = tuple(each for each in book.verified if each.path != entry.candidate.path)
+    whole = (entry.candidate,) if isinstance(entry.verdict, Whole) else ()
+    return replace(book, verified=(*others, *whole))
 
 
 def _held(holds: tuple[str, ...], entry: Held | Released) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from outlast.disk.page import (
     BYTES,
     DO_NOT_RESTART,
     DONE,
+    END_MARK,
+    END_MARK_AT,
     FACTS,
     FACTS_AT,
     FLAG,
@@ -44,7 +46,7 @@ __all__ = [
     "READ", "RUNNING", "STOPPED", "VERSION", "WANT", "WANT_AT", "WORDS", "Beat", "Page", "create",
 ]  # fmt: skip
 
-_LOOKS = 3  # at a page that jumps under our eyes
+_LOOKS = 3
 
 
 class Beat(NamedTuple):
@@ -84,9 +86,10 @@ class Page:
             if (magic, version) != (MAGIC, VERSION):
                 return None
             head, shift, loss, tail = BEAT.unpack_from(body, BEAT_AT)
-            if head != tail:
-                continue
             beats = int(BEATS.unpack_from(body, BEATS_AT)[0])
+            (end,) = END_MARK.unpack_from(body, END_MARK_AT)
+            if head != tail or end not in (0, head):
+                continue  # it jumps under our eyes
             total, first, section, word, word_step = FACTS.unpack_from(body, FACTS_AT)
             (flag,) = FLAG.unpack_from(body, FLAG_AT)
             self._last = Beat(
@@ -94,7 +97,7 @@ class Page:
                 world,
                 pid,
                 ticks,
-                beats or head,
+                beats if end else head,
                 shift + beats,
                 None if math.isnan(loss) else loss,
                 None if total < 0 else total,
@@ -136,4 +139,7 @@ def _open(path: str) -> int:
 
 
 def _is_page(proc_name: str) -> bool:
-    return os.readlink(proc_name).startswith(f"/memfd:{MEMFD_PREFIX}")
+    try:
+        return os.readlink(proc_name).startswith(f"/memfd:{MEMFD_PREFIX}")
+    except OSError:
+        return False

@@ -4,17 +4,19 @@
        0    rank, once  magic, version, rank, world size, pid, start ticks, boot id
      256    rank        mark, shift, loss, mark again: rewritten when the count of steps jumps (loss: at each beat)
      288    rank        beats: one more at each step, as a double; the step is shift + beats
+     296    rank        mark once more
      320    rank        total steps, first step, section, last word, step of the last word
      384    rank        stop flag: 0 never read, 1 read, 2 obeyed
      512    runner      want (0 run, 1 stop), stop_at: the step at which `should_stop` turns true
 
 A beat is two stores of eight aligned bytes, loss and then beats, so nothing of it can be torn; a look between the
-two sees the loss of the next step. All numbers are little-endian. The reader stamps the time.
+two sees the loss of the next step. A jump writes the marks around what it changes, the reader wants them equal, and
+at worst sees the step before the one that was jumped to. All numbers are little-endian. The reader stamps the time.
 
 A file that somebody truncates under its mapping kills the writer with SIGBUS, and so does a hole of a full tmpfs.
 So the page is no file of a file system: it is a memfd sealed against shrinking, and its name in the heartbeat
 folder is a symbolic link to `/proc/PID/fd/N`. It ends with its process; `leave` puts a plain copy under the name.
-Where there is no memfd the page is a plain file, allocated before it is mapped.
+Where there is no memfd or no /proc there is no page.
 
 Imported by every training: nothing here may import more than the interpreter has loaded anyway.
 """
@@ -35,6 +37,8 @@ BEAT_AT = 256
 LOSS_AT = 272  # the loss in it
 BEATS = struct.Struct("<d")
 BEATS_AT = 288
+END_MARK = struct.Struct("<q")
+END_MARK_AT = 296
 FACTS = struct.Struct("<qqqqq")  # total (-1: unknown), first step (-1), section, last word, its step
 FACTS_AT = 320
 FLAG = struct.Struct("<q")
@@ -54,20 +58,18 @@ _MFD_CLOEXEC, _MFD_ALLOW_SEALING = 1, 2
 
 
 class Mapped(mmap.mmap):
-    """The page in this process. `fd` is the memfd that its name points to, None if the page is a plain file."""
+    """The page in this process. `fd` is the memfd that its name points to."""
 
-    fd: int | None = None
+    fd: int
 
 
 def create(path: str) -> Mapped:
-    """Make and map a rank's page under a name that ends in our pid. Raises OSError.
+    """Make and map a rank's page under a name that ends in our pid. Raises OSError, or AttributeError or ImportError
+    where this system has no such thing.
 
     What has that name already is of an earlier program of this process (exec), and gives way.
     """
-    try:
-        fd = _sealed_memory(os.path.basename(path))
-    except (OSError, AttributeError, ImportError):
-        return _plain_file(path)
+    fd = _sealed_memory(os.path.basename(path))
     try:
         mapped = Mapped(fd, BYTES)
         mapped.fd = fd
@@ -81,9 +83,8 @@ def create(path: str) -> Mapped:
 
 def publish(mapped: Mapped, path: str) -> None:
     """Give the page its name (again, after `leave`). Raises OSError."""
-    if mapped.fd is not None:
-        _make_way(path)
-        os.symlink(_proc_name(mapped.fd), path)
+    _make_way(path)
+    os.symlink(_proc_name(mapped.fd), path)
 
 
 def leave(mapped: Mapped, path: str) -> None:
@@ -91,8 +92,6 @@ def leave(mapped: Mapped, path: str) -> None:
 
     A full tmpfs keeps the link: who had opened the page before reads its last state.
     """
-    if mapped.fd is None:
-        return
     try:
         fd = _new_file(path)
         try:
@@ -138,20 +137,6 @@ def _memfd_create(name: str) -> int:
     if fd < 0:
         raise OSError(ctypes.get_errno(), "memfd_create")
     return fd
-
-
-def _plain_file(path: str) -> Mapped:
-    fd = _new_file(path)
-    try:
-        os.posix_fallocate(fd, 0, BYTES)
-        mapped = Mapped(fd, BYTES)
-        WANT.pack_into(mapped, WANT_AT, 0, NO_STOP)
-        return mapped
-    except OSError:
-        os.unlink(path)
-        raise
-    finally:
-        os.close(fd)
 
 
 def _new_file(path: str) -> int:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class OwnPage:
     """`memory` is written by whichever training beat last; `path` is None if nobody reads it."""
 
-    def __init__(self, memory: mmap.mmap, rank: int = 0, world: int = 1, path: str | None = None) -> None:
-        self.memory, self.rank, self.world, self.path = memory, rank, world, path
+    def __init__(self, memory: mmap.mmap, path: str | None = None) -> None:
+        self.memory, self.path = memory, path
         self.left = False
         self.inherited = False  # the private page of a forked child that has not called training() itself
         self.let_go: Callable[[], None] = _nothing  # takes the page from the training that writes on it now
@@ -35,6 +35,7 @@ class OwnPage:
         if loss is None:
             (loss,) = page.BEATS.unpack_from(self.memory, page.LOSS_AT)
         page.BEAT.pack_into(self.memory, page.BEAT_AT, self._jumps, shift, loss, self._jumps)
+        page.END_MARK.pack_into(self.memory, page.END_MARK_AT, self._jumps)
 
     def leave(self) -> None:
         """Leave a copy for whoever looks when we are gone; beating on comes back to the page."""
@@ -78,26 +79,26 @@ def current_page() -> OwnPage | None:
 
 
 def _make() -> OwnPage:
-    rank, world = rank_and_world()
     try:
         if not supervised():
-            return _private(rank, world)
+            return _private()
+        rank, world = rank_and_world()
         folder = os.environ.get("OUTLAST_HEARTBEAT")
         if not folder:
             raise FileNotFoundError("no heartbeat folder was given (OUTLAST_HEARTBEAT)")
         path = os.path.join(folder, f"rank-{rank}.{os.getpid()}")
         memory = page.create(path)
         page.sign(memory, rank, world)
-        return OwnPage(memory, rank, world, path)
+        return OwnPage(memory, path)
     except Exception as error:  # noqa: BLE001 - whatever it is, the training goes on
         _say_once(f"outlast: no exact progress: {error}")
-        return _private(rank, world)
+        return _private()
 
 
-def _private(rank: int, world: int) -> OwnPage:
+def _private() -> OwnPage:
     memory = mmap.mmap(-1, page.BYTES)
     page.WANT.pack_into(memory, page.WANT_AT, 0, page.NO_STOP)
-    return OwnPage(memory, rank, world)
+    return OwnPage(memory)
 
 
 def _say_once(line: str) -> None:
@@ -114,11 +115,11 @@ def _after_fork() -> None:
     global _own
     if _own is None:
         return
-    parents, _own = _own, _private(_own.rank, _own.world)
+    parents, _own = _own, _private()
     parents.let_go()
     _own.inherited = True
     atexit.unregister(parents.leave)
-    if isinstance(parents.memory, page.Mapped) and parents.memory.fd is not None:
+    if isinstance(parents.memory, page.Mapped):
         try:
             os.close(parents.memory.fd)
         except OSError:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 STOP = 1
 UNKNOWN = -1
+STEPS_MAX = 1 << 53  # what a double counts exactly
 
 
 def training(total_steps: int | None = None, *, start_step: int | None = None) -> Training:
@@ -70,13 +71,13 @@ def resume_from() -> str | None:
 class Training:
     """One training in one process (one rank). To be used by one thread at a time."""
 
-    _loss_cell: memoryview[float]
-    _beats_cell: memoryview[float]
-    _want_cell: memoryview[int]
+    _loss_cell: Any  # memoryview[float] | None; None is not asked for on the path, it raises there
+    _beats_cell: Any
+    _want_cell: Any
     # step = _beats + _shift, and _beats never decreases over the life of a page. The cells are bytes of the page.
     __slots__ = (
         "_beats", "_beats_cell", "_first", "_loss_cell", "_obeyed", "_page", "_pending", "_pending_at",
-        "_read", "_relative", "_shift", "_stepped", "_total", "_total_given", "_want_cell", "_word",
+        "_read", "_relative", "_shift", "_total", "_total_given", "_want_cell", "_word",
     )  # fmt: skip
 
     def __init__(self, total_steps: int | None = None, start_step: int | None = None) -> None:
@@ -88,7 +89,7 @@ class Training:
         self._relative = start_step is None and checkpoint() is not None
         self._first: int | None = None
         self._word = RUNNING
-        self._obeyed = self._read = self._stepped = False
+        self._obeyed = self._read = False
         self._pending: Any = None  # a CPU tensor that waits to be read at the next beat
         self._pending_at = -1.0
         self._page: OwnPage | None = None
@@ -98,7 +99,7 @@ class Training:
         except Exception:
             return  # the next beat tries again
 
-    def __enter__(self) -> Training:  # noqa: PYI034 - Self is not in the standard library of 3.10
+    def __enter__(self) -> Training:
         return self
 
     def __exit__(
@@ -133,7 +134,7 @@ class Training:
                 self._beats_cell[()] = beats
                 self._beats = beats
                 return None
-        except Exception:
+        except TypeError:
             pass  # not our page (yet, or any more)
         return self._beat(step, loss)
 
@@ -156,7 +157,7 @@ class Training:
         try:
             if self._want_cell[()] != STOP and self._read:
                 return self._obeyed
-        except Exception:
+        except TypeError:
             pass  # not our page (yet, or any more)
         return self._obeyed or self._asked_to_stop()
 
@@ -196,6 +197,9 @@ class Training:
         """Every beat that is not simply the next step with a float."""
         try:
             page = self._on_page()
+            if self._beats_cell is None:
+                self._loss_cell = memoryview(page.memory)[LOSS_AT : LOSS_AT + 8].cast("d", [])
+                self._beats_cell = memoryview(page.memory)[BEATS_AT : BEATS_AT + 8].cast("d", [])
             number = None if step is None else _whole(step)
             value = self._read_pending()
             value = value if loss is None else self._number(loss, value)
@@ -207,7 +211,6 @@ class Training:
             self._write_loss(value)
             self._beats_cell[()] = beats
             self._beats = beats
-            self._stepped = True
             if self._pending is not None:
                 self._pending_at = beats
             if self._first is None and (number is not None or not self._relative):
@@ -223,9 +226,7 @@ class Training:
                 FLAG.pack_into(page.memory, FLAG_AT, READ)
                 self._read = True
             want, stop_at = WANT.unpack_from(page.memory, WANT_AT)
-            # A lone rank that never beats has no step to agree upon, and may leave at once.
-            alone = page.world == 1 and not self._stepped
-            if want == STOP and (alone or self._step >= stop_at):
+            if want == STOP and self._step >= stop_at:
                 FLAG.pack_into(page.memory, FLAG_AT, OBEYED)
                 self._obeyed = True
         except Exception:
@@ -235,7 +236,7 @@ class Training:
     def _on_page(self) -> OwnPage:
         """The page of this process, ours to write on (again): another training or a fork may have come between."""
         page = current_page() or own_page()
-        if page is not self._page or self._loss_cell is None:
+        if page is not self._page or self._want_cell is None:
             self._take(page)
         return page
 
@@ -246,18 +247,15 @@ class Training:
         self._shift = step - int(self._beats)
         page.jump(self._shift, math.nan)
         page.let_go, self._page = self._let_go, page
-        memory = memoryview(page.memory)
-        self._loss_cell = memory[LOSS_AT : LOSS_AT + 8].cast("d", [])
-        self._beats_cell = memory[BEATS_AT : BEATS_AT + 8].cast("d", [])
-        self._want_cell = memory[WANT_AT : WANT_AT + 8].cast("q", [])
+        self._want_cell = memoryview(page.memory)[WANT_AT : WANT_AT + 8].cast("q", [])
         flag = OBEYED if self._obeyed else READ if self._read else NEVER_READ
         FLAG.pack_into(page.memory, FLAG_AT, flag)
         self._facts()
         page.come_back()
 
     def _let_go(self) -> None:
-        """A store into None is what leads the next beat to `_beat`, and from there back to a page."""
-        self._loss_cell = self._beats_cell = self._want_cell = None  # type: ignore[assignment]
+        """A store into None is what leads the next beat, as it does the first, to `_beat` and from there to a page."""
+        self._loss_cell = self._beats_cell = self._want_cell = None
 
     def _facts(self) -> None:
         total = UNKNOWN if self._total is None else self._total
@@ -284,17 +282,20 @@ class Training:
         return STOPPED if self._obeyed else RUNNING
 
     def _write_loss(self, value: float | None) -> None:
-        if value is not None:
+        if value is not None and self._loss_cell is not None:
             self._loss_cell[()] = value
 
     def _number(self, loss: object, otherwise: float | None) -> float | None:
         """The loss as a number, if that costs no wait; a CPU tensor is kept, without its graph, for the next beat."""
         kind = type(loss)
-        if issubclass(kind, (float, int)) or _numpy_kind(loss) in _NUMBERS:
-            return float(loss)  # type: ignore[arg-type]
-        torch = sys.modules.get("torch")
-        if torch is not None and kind is getattr(torch, "Tensor", None) and loss.is_cpu:  # type: ignore[attr-defined]
-            self._pending = loss.detach()  # type: ignore[attr-defined]
+        try:
+            if issubclass(kind, (float, int)) or _numpy_kind(loss) in _NUMBERS:
+                return float(loss)  # type: ignore[arg-type]
+            torch = sys.modules.get("torch")
+            if torch is not None and kind is torch.Tensor and loss.is_cpu:  # type: ignore[attr-defined]
+                self._pending = loss.detach()  # type: ignore[attr-defined]
+        except Exception:
+            pass  # a loss that cannot be read is no loss, and the step is done all the same
         return otherwise
 
     def _read_pending(self) -> float | None:
@@ -314,10 +315,13 @@ _WORD_OF_EXIT = {EXIT_RESUME_ME: STOPPED, EXIT_DO_NOT_RESTART: DO_NOT_RESTART}
 def _whole(value: object) -> int | None:
     """A step's number, None if it is none that the CPU already has."""
     kind = type(value)
-    if issubclass(kind, int) or _numpy_kind(value) in _INTEGERS:
-        return int(value)  # type: ignore[call-overload, no-any-return]
-    if issubclass(kind, float) and value.is_integer():  # type: ignore[attr-defined]
-        return int(value)  # type: ignore[call-overload, no-any-return]
+    try:
+        whole = issubclass(kind, int) or _numpy_kind(value) in _INTEGERS
+        if whole or (issubclass(kind, float) and value.is_integer()):  # type: ignore[attr-defined]
+            number = int(value)  # type: ignore[call-overload]
+            return number if -STEPS_MAX < number < STEPS_MAX else None
+    except Exception:
+        pass  # not a number, then
     return None
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from outlast.decide import view
 from outlast.disk import files
-from outlast.disk.layout import Place, RunFolder
+from outlast.disk.layout import AttemptFolder, Place, RunFolder
 from outlast.errors import WorldError
-from outlast.facts import Book, Done, RunId, Spec
+from outlast.facts import Book, Done, Moment, RunId, Spec
+from outlast.facts.codec import from_record
 
 log = logging.getLogger(__name__)
 SCHEMA = 1
@@ -28,7 +29,7 @@ def write_run(
         snapshot["why"] = why
     snapshot["run_dir"] = folder.path
     for attempt in snapshot["attempts"]:
-        attempt["log_path"] = folder.attempt(attempt["n"]).output
+        _add_what_started(attempt, folder.attempt(attempt["n"]))
     _quietly(folder.snapshot, files.encode(snapshot))
     _quietly(folder.words, view.words(snapshot).encode())
     row = view.row(spec, book, live)
@@ -88,6 +89,22 @@ def write_board(
         "runs": [row for row in rows.values() if row["phase"] != "ended" or row["id"] in kept],
     }
     _quietly(place.board, files.encode(board))
+
+
+def _add_what_started(attempt: dict[str, Any], folder: AttemptFolder) -> None:
+    """Who runs it, as its started.json says."""
+    attempt["log_path"] = folder.output
+    try:
+        started = files.read(folder.started)
+    except WorldError:
+        started = None
+    if started is None:
+        return
+    attempt["pid"] = started["child"]["pid"]
+    attempt["host"] = started["child"]["host"]
+    attempt["runner_pid"] = started["runner"]["pid"]
+    attempt["resumed_from"] = started["resumed_from"]
+    attempt["started_at"] = view.time_of(from_record(started["at"], Moment))
 
 
 def _quietly(path: str, body: bytes) -> None:

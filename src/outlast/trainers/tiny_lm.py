@@ -173,7 +173,7 @@ def _finish(learning: Learning, output: Path, text: Text) -> None:
 
 
 def _read_text(data: Path | None) -> Text:
-    source = files("outlast.trainers").joinpath("text", "sherlock_holmes.txt") if data is None else data
+    source = files("outlast.trainers") / "text" / "sherlock_holmes.txt" if data is None else data
     try:
         raw = source.read_bytes()
         written = raw.decode("utf-8")

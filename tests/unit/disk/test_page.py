@@ -1,0 +1,98 @@
+"""A rank's page: sealed, found by its link, and never mistaken for another's file."""
+
+import os
+import struct
+from pathlib import Path
+
+import pytest
+
+from outlast.disk import heartbeat, page
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / f"rank-0.{os.getpid()}")
+
+
+def test_a_page_cannot_be_truncated_nor_grown(path: str) -> None:
+    mapped = page.create(path)
+    for size in (0, page.BYTES - 1, page.BYTES + 1):
+        with pytest.raises(PermissionError):
+            os.truncate(path, size)
+    mapped[page.BYTES - 1] = 1
+
+
+def test_it_is_no_page_until_it_is_signed(path: str) -> None:
+    mapped = page.create(path)
+    seen = heartbeat.Page(path)
+    assert seen.read() is None
+    page.sign(mapped, 3, 8)
+    beat = seen.read()
+    assert beat is not None
+    assert (beat.rank, beat.world, beat.pid, beat.seq, beat.word) == (3, 8, os.getpid(), 0, "running")
+    seen.close()
+
+
+def test_nobody_is_asked_to_stop_by_a_new_page(path: str) -> None:
+    mapped = page.create(path)
+    assert page.WANT.unpack_from(mapped, page.WANT_AT) == (0, page.NO_STOP)
+
+
+def test_a_link_whose_process_is_gone_or_whose_number_is_anothers_is_no_page(tmp_path: Path) -> None:
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+    for name, target in (("gone", "/proc/1/fd/99999"), ("reused", f"/proc/{os.getpid()}/fd/{other}")):
+        (tmp_path / name).symlink_to(target)
+        with pytest.raises(FileNotFoundError):
+            heartbeat.Page(str(tmp_path / name))
+    os.close(other)
+
+
+def test_a_link_to_anything_else_is_no_page(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(page.BYTES))
+    (tmp_path / "rank-0.1").symlink_to(tmp_path / "file")
+    with pytest.raises(FileNotFoundError):
+        heartbeat.Page(str(tmp_path / "rank-0.1"))
+
+
+def test_the_copy_that_is_left_says_the_same_and_may_be_truncated(path: str) -> None:
+    mapped = page.create(path)
+    page.sign(mapped, 1, 2)
+    page.FACTS.pack_into(mapped, page.FACTS_AT, 10, 1, 0, page.DONE, 10)
+    before = heartbeat.Page(path)
+    page.leave(mapped, path)
+    after = heartbeat.Page(path)
+    assert after.read() == before.read() is not None
+    os.truncate(path, 0)
+    assert after.read() == before.read()
+    mapped[0] = 0
+    before.close()
+    after.close()
+
+
+def test_a_copy_that_cannot_be_written_leaves_the_link(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mapped = page.create(path)
+    monkeypatch.setattr(os, "write", lambda fd, body: 100)
+    with pytest.raises(OSError, match="No space left"):
+        page.leave(mapped, path)
+    assert Path(path).is_symlink()
+
+
+def test_a_jump_that_is_seen_half_done_is_not_believed(path: str) -> None:
+    mapped = page.create(path)
+    page.sign(mapped, 0, 1)
+    page.BEAT.pack_into(mapped, page.BEAT_AT, 1, 100, 0.5, 1)
+    page.END_MARK.pack_into(mapped, page.END_MARK_AT, 1)
+    page.BEATS.pack_into(mapped, page.BEATS_AT, 7.0)
+    seen = heartbeat.Page(path)
+    whole = seen.read()
+    assert whole is not None
+    assert (whole.seq, whole.step) == (7, 107)
+    struct.pack_into("<qq", mapped, page.BEAT_AT, 2, 500)
+    assert seen.read() == whole
+    page.BEAT.pack_into(mapped, page.BEAT_AT, 2, 500, 0.5, 2)
+    assert seen.read() == whole
+    page.END_MARK.pack_into(mapped, page.END_MARK_AT, 2)
+    now = seen.read()
+    assert now is not None
+    assert now.step == 507
+    seen.close()
