@@ -23,7 +23,9 @@ def main() -> None:
         outlast = str(Path(sys.executable).with_name("outlast"))
         for verb in (["ls", "--all"], ["status"]):
             command = [outlast, "--workspace", folder, *verb]
-            rows.append((f"outlast {' '.join(verb)}, {RUNS} runs", times_ms(lambda c=command: _run(c), REPEATS)))  # type: ignore[misc]
+            rows.append(
+                (f"outlast {' '.join(verb)}, {RUNS} runs", times_ms(lambda c=command: _run(c), REPEATS))
+            )  # type: ignore[misc]
         peer = Path(sys.executable).with_name("supervisorctl")
         if shutil.which(str(peer)):
             rows.append(("supervisorctl --help", times_ms(lambda: _run([str(peer), "--help"]), REPEATS)))

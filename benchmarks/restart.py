@@ -21,7 +21,9 @@ from benchmarks.table import show
 
 REPEATS = 15
 CHILD = 'read up rest < /proc/uptime; echo "$$ $(date +%s%N)" >> "$1"; exec sleep 1000'
-FSYNCS_PER_RESTART = 12  # reserve, claim (2), started (2), exit (2), order (2), journal (2), child's lease room
+FSYNCS_PER_RESTART = (
+    12  # reserve, claim (2), started (2), exit (2), order (2), journal (2), child's lease room
+)
 
 
 def main() -> None:
@@ -35,11 +37,15 @@ def main() -> None:
         rows.append(("outlast run --backoff 0", _measure(root / "outlast", _outlast)))
         show("child killed -> replacement running", rows)
         fsync_ms = _fsync_ms(root)
-        print(f"  one fsync of a small new file here: {fsync_ms:.2f} ms; a restart of outlast makes about "
-              f"{FSYNCS_PER_RESTART}: {FSYNCS_PER_RESTART * fsync_ms:.1f} ms")
+        print(
+            f"  one fsync of a small new file here: {fsync_ms:.2f} ms; a restart of outlast makes about "
+            f"{FSYNCS_PER_RESTART}: {FSYNCS_PER_RESTART * fsync_ms:.1f} ms"
+        )
 
 
-def _measure(folder: Path, start: Callable[[Path, Path], Callable[[], None]], repeats: int = REPEATS) -> list[float]:
+def _measure(
+    folder: Path, start: Callable[[Path, Path], Callable[[], None]], repeats: int = REPEATS
+) -> list[float]:
     folder.mkdir()
     births = folder / "births"
     stop = start(folder, births)
@@ -81,7 +87,12 @@ def _torchrun(folder: Path, births: Path) -> Callable[[], None]:
     script = folder / "child.sh"
     script.write_text("#!/bin/sh\n" + CHILD + "\n")
     script.chmod(0o700)
-    command = [shutil.which("torchrun", path=_path()) or "", "--standalone", "--no-python", "--max-restarts=100"]
+    command = [
+        shutil.which("torchrun", path=_path()) or "",
+        "--standalone",
+        "--no-python",
+        "--max-restarts=100",
+    ]
     command += ["--monitor-interval=0.1", str(script), str(births)]
     process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
     return lambda: _end(process)
@@ -92,7 +103,9 @@ def _outlast(folder: Path, births: Path) -> Callable[[], None]:
     options = ["--detach", "--name", "bench", "--backoff", "0", "--max-attempts", "1000"]
     run = subprocess.run(
         [*outlast, "run", *options, "--", "sh", "-c", CHILD, "child", str(births)],
-        check=True, capture_output=True, text=True,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.strip()
 
     def stop() -> None:

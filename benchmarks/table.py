@@ -24,4 +24,6 @@ def show(title: str, rows: Sequence[tuple[str, Sequence[float]]], unit: str = "m
     for name, values in rows:
         median = statistics.median(values)
         p90 = sorted(values)[int(0.9 * (len(values) - 1))]
-        print(f"  {name:44} {median:10.2f} {unit}   p90 {p90:10.2f}   {median / base:8.2f}x   n={len(values)}")
+        print(
+            f"  {name:44} {median:10.2f} {unit}   p90 {p90:10.2f}   {median / base:8.2f}x   n={len(values)}"
+        )

@@ -172,7 +172,9 @@ class _Reader:
             return
         if not isinstance(node, MappingNode):
             what = f"{where}: " if where else ""
-            raise UserError(f"{self._place(node)}: {what}a mapping of names is needed here, not {_kind(node)}")
+            raise UserError(
+                f"{self._place(node)}: {what}a mapping of names is needed here, not {_kind(node)}"
+            )
         seen: set[str] = set()
         for name_node, value in self._entries(node):
             name = str(name_node.value)

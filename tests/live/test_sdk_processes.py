@@ -63,7 +63,9 @@ def until(what: Callable[[], object], why: str) -> None:
 def the_page(folder: Path, name: str = "rank-0.*") -> heartbeat.Page:
     until(lambda: list(folder.glob(name)), f"no {name} appeared")
     (path,) = folder.glob(name)
-    return heartbeat.Page(str(path))
+    page = heartbeat.Page(str(path))
+    until(page.read, f"nobody signed {path}")
+    return page
 
 
 def steps_on(page: heartbeat.Page) -> bool:

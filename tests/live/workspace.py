@@ -44,7 +44,9 @@ class Bench:
     def words(self, *words: str) -> list[str]:
         return [PYTHON, "-m", "outlast", "--workspace", str(self.root), *words]
 
-    def outlast(self, *words: str, expect: int | None = 0, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
+    def outlast(
+        self, *words: str, expect: int | None = 0, timeout: float = 60
+    ) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
             self.words(*words), capture_output=True, text=True, env=self.env, cwd=self.root, timeout=timeout
         )

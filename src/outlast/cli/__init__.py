@@ -30,7 +30,7 @@ def main(words: "list[str] | None" = None) -> int:
         return OK  # whoever read our output has seen enough
     except KeyboardInterrupt:
         return CANCELLED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last net: it says where the traceback is
         from outlast.cli.bug import report
 
         _say(report(error))

@@ -34,10 +34,11 @@ class Announcer:
             if attempt.get("verdict") and attempt["n"] not in self._ended and attempt["n"] <= n:
                 self._ended.add(attempt["n"])
                 lines.append(_end(attempt))
-        waiting = f"{words.phase(snapshot)}{_because(snapshot)}"
-        if snapshot.get("phase") in ("waiting", "paused") and waiting != self._waiting:
+        waits = snapshot.get("phase") == "paused" or bool(snapshot.get("waiting_for"))
+        waiting = f"{words.phase(snapshot)}{_because(snapshot)}" if waits else ""
+        if waiting and waiting != self._waiting:
             lines.append(waiting)
-        self._waiting = waiting if snapshot.get("phase") in ("waiting", "paused") else ""
+        self._waiting = waiting
         return lines
 
 
@@ -77,10 +78,12 @@ def _beginning(n: int, started: Record) -> str:
 
 def _end(attempt: Record) -> str:
     named = words.cause(attempt.get("cause"))
-    cause = f", {named}" if named and attempt.get("verdict") != "finished" else ""
+    cause = f", {named}" if named not in ("", "exit") and attempt.get("verdict") != "finished" else ""
     last = attempt.get("last_step")
     step = f" at step {last}" if last is not None else ""
-    return f"attempt {attempt['n']} ended{step}: {attempt['verdict']} ({words.end(attempt.get('exit'))}{cause})"
+    return (
+        f"attempt {attempt['n']} ended{step}: {attempt['verdict']} ({words.end(attempt.get('exit'))}{cause})"
+    )
 
 
 def _progress(progress: Record, silent_s: float) -> list[str]:

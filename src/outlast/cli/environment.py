@@ -3,6 +3,7 @@
 Knows names. Refuses to print a value, ever.
 """
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 
@@ -16,7 +17,7 @@ SESSION_NAMES = frozenset({"DISPLAY", "WAYLAND_DISPLAY"})
 # stay: every attempt runs inside the same allocation.
 JOB_PREFIXES = ("SLURM_", "SBATCH_", "SRUN_", "TORCHELASTIC_", "OMPI_", "PMI_")
 JOB_NAMES = frozenset(
-    "RANK LOCAL_RANK WORLD_SIZE LOCAL_WORLD_SIZE GROUP_RANK MASTER_ADDR MASTER_PORT".split()
+    ["RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT"]
 )
 
 
@@ -37,8 +38,6 @@ def captured(environ: Mapping[str, str], added: Iterable[str], *, inline: bool) 
 
 def write(path: str, environment: Mapping[str, str]) -> None:
     """Mode 0600. ASCII escapes keep bytes that are not UTF-8 (as surrogates). Raises WorldError."""
-    import json
-
     record = {"schema": SCHEMA, "env": dict(environment)}
     files.replace_bytes(path, json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n")
 

@@ -53,17 +53,29 @@ COLUMNS: dict[str, Callable[[quick.Row, float], str]] = {
     "why": lambda row, now: "; ".join(filter(None, (_where(row, now), row.get("why")))),
 }
 # what a column is sorted by, where that is not its text
-SORT_KEYS = {"age": "created_at", "created": "created_at", "updated": "updated_at", "ended": "ended_at", "eta": "eta_s"}
+SORT_KEYS = {
+    "age": "created_at",
+    "created": "created_at",
+    "updated": "updated_at",
+    "ended": "ended_at",
+    "eta": "eta_s",
+}
 DEFAULT_SORT = "created"
 
 
 def add_ls(parser: Parser) -> None:
     parser.add_argument("--all", action="store_true", help="also what ended more than a day ago")
     parser.add_argument("--phase", action="append", metavar="PHASE", help=f"only these: {', '.join(PHASES)}")
-    parser.add_argument("--outcome", action="append", metavar="OUTCOME", help=f"only these: {', '.join(OUTCOMES)}")
+    parser.add_argument(
+        "--outcome", action="append", metavar="OUTCOME", help=f"only these: {', '.join(OUTCOMES)}"
+    )
     parser.add_argument("--since", metavar="DURATION|TIME", help="only runs made since: 2h, 7d, 2026-01-31")
-    parser.add_argument("--tag", action="append", metavar="T", help="only runs with this tag (several: with all)")
-    parser.add_argument("--sort", metavar="[-]COLUMN", default=DEFAULT_SORT, help="by this column; - for descending")
+    parser.add_argument(
+        "--tag", action="append", metavar="T", help="only runs with this tag (several: with all)"
+    )
+    parser.add_argument(
+        "--sort", metavar="[-]COLUMN", default=DEFAULT_SORT, help="by this column; - for descending"
+    )
     parser.add_argument("--columns", metavar="A,B,...", default=DEFAULT, help=", ".join(COLUMNS))
     add_json(parser)
     parser.examples(
@@ -162,7 +174,7 @@ def _split(given: list[str] | None) -> list[str]:
 def _known(given: list[str], known: tuple[str, ...], option: str) -> list[str]:
     for word in given:
         if word not in known:
-            from outlast.cli.verbs import nearest
+            from outlast.cli.words import nearest
 
             near = nearest(word, list(known)) or f"; known are {', '.join(known)}"
             raise UserError(f"ls: {option}: there is no {word!r}{near}")
@@ -180,7 +192,9 @@ def _since(text: str | None) -> float | None:
     try:
         return time.time() - seconds(text)
     except ValueError:
-        raise UserError(f"ls: --since {text!r}: write a duration (2h, 7d) or a time (2026-01-31T12:00)") from None
+        raise UserError(
+            f"ls: --since {text!r}: write a duration (2h, 7d) or a time (2026-01-31T12:00)"
+        ) from None
 
 
 def _talk(workspace: Workspace, rows: list[quick.Row], shown: int, hidden: int) -> None:

@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{self.prog.removeprefix('outlast ')}: {message} ({self.prog} --help)")
 
     def _about(self, word: str) -> str:
-        from outlast.cli.verbs import nearest
+        from outlast.cli.words import nearest
 
         if not word.startswith("-"):
             return f"unexpected word {word!r}"

@@ -25,7 +25,9 @@ def resolved(argv: tuple[str, ...], cwd: str, path: str) -> tuple[str, ...]:
         raise UserError("the command's first word is empty: write the program's name")
     if os.sep in word:
         return (_checked(os.path.join(cwd, os.path.expanduser(word)), word), *argv[1:])
-    found = shutil.which(word, path=os.pathsep.join(os.path.join(cwd, part or ".") for part in path.split(os.pathsep)))
+    found = shutil.which(
+        word, path=os.pathsep.join(os.path.join(cwd, part or ".") for part in path.split(os.pathsep))
+    )
     if found is None:
         here = os.path.join(cwd, word)
         hint = f"; did you mean ./{word}?" if os.path.isfile(here) else ": check its name, or write its path"

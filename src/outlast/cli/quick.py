@@ -12,7 +12,7 @@ import os
 import re
 import time
 
-from outlast.disk.layout import Workspace
+from outlast.disk.layout import AttemptFolder, Workspace
 from outlast.errors import NotFound, UserError
 
 TYPE_CHECKING = False
@@ -26,6 +26,7 @@ STAMP = re.compile(r"-\d{8}-\d{6}(-[0-9a-z]{1,4})?$")
 LAST = "@last"
 SHOWN_AT_MOST = 8
 LIVE = ("launching", "running")
+PROGRESS = ("step", "total", "loss", "rate", "eta_s", "section", "last_progress_s")
 
 
 def record(path: str) -> dict[str, Any] | None:
@@ -57,6 +58,7 @@ def rows(workspace: Workspace) -> list[Row]:
     older = 0
     here = os.uname().nodename
     for place, board in boards(workspace):
+        written = _written(workspace.place(place).board)
         host = (board.get("supervisor") or {}).get("host", here)
         older += board.get("older", 0)
         for row in board.get("runs", ()):
@@ -64,8 +66,8 @@ def rows(workspace: Workspace) -> list[Row]:
             if host != here:
                 row["seen_at"] = _stamp(board.get("at"))
                 row["host"] = host
-            elif row.get("phase") in LIVE:
-                overlay(row)
+            elif row.get("phase") != "ended":
+                _bring_up_to_date(workspace, row, written)
             found.append(row)
     found += _not_on_a_board(workspace, {row["id"] for row in found}, older)
     return found
@@ -92,14 +94,26 @@ def row_of(snapshot: dict[str, Any]) -> Row:
     return row
 
 
-def overlay(row: Row) -> None:
-    """What the runner wrote since the supervisor last had a reason to write the board."""
-    live = record(os.path.join(row["attempt_dir"], "progress.json")) if row.get("attempt_dir") else None
-    if live is None:
+def _bring_up_to_date(workspace: Workspace, row: Row, written: int) -> None:
+    """What was written since the board: the run's snapshot (boards are written at most twice a second), and what its
+    runner says."""
+    path = workspace.run(row["id"]).snapshot
+    if _written(path) > written:
+        row |= {key: value for key, value in row_of(record(path) or {}).items() if value is not None}
+    if row.get("phase") not in LIVE:
         return
-    for key in ("step", "total", "loss", "rate", "eta_s", "section", "last_progress_s"):
-        if live.get(key) is not None:
-            row[key] = live[key]
+    attempt_dir = row.get("attempt_dir") or workspace.run(row["id"]).attempt(row.get("attempt") or 1).path
+    row["phase"] = phase_of_live(attempt_dir, row["phase"])
+    live = record(os.path.join(attempt_dir, "progress.json")) or {}
+    row |= {key: live[key] for key in PROGRESS if live.get(key) is not None}
+
+
+def _written(path: str) -> int:
+    """When, in ns; 0: never."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def is_held(lock: str) -> bool | None:
@@ -138,7 +152,9 @@ def resolve(workspace: Workspace, wanted: str) -> str:
     if begun:
         listed = sorted(begun)
         more = f" and {len(listed) - SHOWN_AT_MOST} more" if len(listed) > SHOWN_AT_MOST else ""
-        raise UserError(f"{wanted!r} may mean {', '.join(listed[:SHOWN_AT_MOST])}{more}: write more of the id")
+        raise UserError(
+            f"{wanted!r} may mean {', '.join(listed[:SHOWN_AT_MOST])}{more}: write more of the id"
+        )
     packed = os.path.join(workspace.archive, f"{wanted}.tar.gz")
     if os.path.exists(packed):
         raise NotFound(f"run {wanted} was archived: it lies in {packed}")
@@ -154,22 +170,45 @@ def place_of(workspace: Workspace, run: str) -> str:
 
 
 def snapshot_of(workspace: Workspace, run: str) -> dict[str, Any]:
-    """The run's snapshot with live progress; a sketch of it where no supervisor has written one yet."""
+    """The run's snapshot, with what runners have written since; a sketch where no supervisor has written one yet."""
     folder = workspace.run(run)
     found = record(folder.snapshot)
     if found is None:
         return _sketch(workspace, run)
     attempts = found.get("attempts") or []
+    for attempt in attempts:
+        _add_beginning(folder.attempt(attempt["n"]), attempt)
     if found.get("phase") in LIVE and attempts:
-        live = record(folder.attempt(attempts[-1]["n"]).progress) or {}
-        progress = found.setdefault("progress", {}) or {}
-        for key in ("step", "total", "loss", "rate", "eta_s", "elapsed_s", "section", "last_progress_s"):
-            if live.get(key) is not None:
-                progress[key] = live[key]
-        if live:
-            progress["updated_at"] = _stamp(live.get("at"))
-        found["progress"] = progress
+        last = folder.attempt(attempts[-1]["n"])
+        found["phase"] = phase_of_live(last.path, found["phase"])
+        found["progress"] = _with_live(found.get("progress") or {}, record(last.progress) or {})
     return found
+
+
+def phase_of_live(attempt_dir: str, phase: str) -> str:
+    """`launching` until the training has begun, which its runner writes down and nobody journals."""
+    began = phase == "launching" and os.path.exists(os.path.join(attempt_dir, "started.json"))
+    return "running" if began else phase
+
+
+def _add_beginning(folder: AttemptFolder, attempt: dict[str, Any]) -> None:
+    """Who runs it: what started.json says and the journal never did."""
+    started = record(folder.started) if attempt.get("pid") is None else None
+    if started is None:
+        return
+    child, runner = started.get("child") or {}, started.get("runner") or {}
+    attempt |= {"pid": child.get("pid"), "host": child.get("host")}
+    attempt["runner_pid"] = attempt.get("runner_pid") or runner.get("pid")
+    attempt["started_at"] = _stamp(started.get("at")) or attempt.get("started_at")
+    attempt["resumed_from"] = attempt.get("resumed_from") or started.get("resumed_from")
+
+
+def _with_live(progress: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
+    if live:
+        known = (*PROGRESS, "elapsed_s", "source", "epoch")
+        progress |= {key: live[key] for key in known if live.get(key) is not None}
+        progress["updated_at"] = _stamp(live.get("at"))
+    return progress
 
 
 def shown(snapshot: dict[str, Any]) -> dict[str, Any]:
@@ -180,13 +219,31 @@ def shown(snapshot: dict[str, Any]) -> dict[str, Any]:
 def _sketch(workspace: Workspace, run: str) -> dict[str, Any]:
     spec = record(workspace.run(run).record)
     if spec is None:
-        raise NotFound(f"run {run}: its folder holds no run.json, so it was never accepted; it may be removed by hand")
+        raise NotFound(
+            f"run {run}: its folder holds no run.json, so it was never accepted; it may be removed by hand"
+        )
     made = _stamp(spec.get("made"))
     why = "accepted; no supervisor has taken it yet"
-    shown: dict[str, Any] = {"id": run, "name": spec.get("name") or STAMP.sub("", run), "tags": spec.get("tags") or []}
-    shown |= {"phase": "queued", "waiting_for": None, "outcome": None, "proof": None, "cause": None, "why": why}
+    shown: dict[str, Any] = {
+        "id": run,
+        "name": spec.get("name") or STAMP.sub("", run),
+        "tags": spec.get("tags") or [],
+    }
+    shown |= {
+        "phase": "queued",
+        "waiting_for": None,
+        "outcome": None,
+        "proof": None,
+        "cause": None,
+        "why": why,
+    }
     shown |= {"created_at": made, "updated_at": made, "ended_at": None, "resume_from": None}
-    shown |= {"target_step": spec.get("target_step"), "progress": {}, "goodput": {}, "place": spec.get("place")}
+    shown |= {
+        "target_step": spec.get("target_step"),
+        "progress": {},
+        "goodput": {},
+        "place": spec.get("place"),
+    }
     return shown | {"attempts": [], "checkpoints": [], "incidents": [], "actions": []}
 
 
@@ -224,7 +281,7 @@ def _age_key(run: str) -> tuple[str, int, str]:
 
 
 def _near(wanted: str, ids: list[str]) -> str:
-    from outlast.cli.verbs import nearest
+    from outlast.cli.words import nearest
 
     return nearest(wanted, [*{STAMP.sub("", run) for run in ids}, *ids]) if wanted else ""
 

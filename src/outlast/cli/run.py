@@ -18,20 +18,21 @@ from outlast.disk import workspace as workspaces
 from outlast.disk.layout import Workspace
 from outlast.errors import OK, UserError
 from outlast.facts import Moment, Resume, RunId, Spec
-from outlast.settings import Settings, load
+from outlast.settings import Settings, load, seconds
 
 PRIORITIES = ("high", "normal", "low")
 PROOFS = ("exit", "step")
 FORMATS = ("auto", "folder")
 EVERY_SECTION = "train"
-LINES_MAX = 1000
 
 
 def add_run(parser: Parser) -> None:
     parser.usage = "outlast run [options] -- COMMAND..."
     how = parser.add_argument_group("how")
     how.add_argument("-d", "--detach", action="store_true", help="print the run id and leave")
-    how.add_argument("--inline", action="store_true", help="supervise in this process (default in a SLURM job)")
+    how.add_argument(
+        "--inline", action="store_true", help="supervise in this process (default in a SLURM job)"
+    )
     how.add_argument("--wait", action="store_true", help="no output; wait for the end")
     how.add_argument("--dry-run", action="store_true", help="show what would be accepted; change nothing")
     add_json(parser)
@@ -43,9 +44,13 @@ def add_run(parser: Parser) -> None:
     what.add_argument("--env", metavar="K[=V]", action="append", default=[], help="add to the environment")
     what.add_argument("--tty", action="store_true", help="give the command a terminal (pseudo-terminal)")
     when = parser.add_argument_group("when")
-    when.add_argument("--after", metavar="RUN", action="append", default=[], help="only once RUN has completed")
+    when.add_argument(
+        "--after", metavar="RUN", action="append", default=[], help="only once RUN has completed"
+    )
     when.add_argument("--priority", choices=PRIORITIES, default="normal", help="what starts first")
-    when.add_argument("--slots", metavar="N", type=positive, default=1, help="slots it takes (outlast.yaml slots.count)")
+    when.add_argument(
+        "--slots", metavar="N", type=positive, default=1, help="slots it takes (outlast.yaml slots.count)"
+    )
     _add_survival(parser)
     parser.examples(
         "outlast run -- python train.py",
@@ -57,17 +62,37 @@ def add_run(parser: Parser) -> None:
 
 def _add_survival(parser: Parser) -> None:
     resume = parser.add_argument_group("resuming")
-    resume.add_argument("--checkpoints", metavar="DIR[,FORMAT]", help="where the training saves; resumed from there")
-    resume.add_argument("--resume-args", metavar="ARGS", help="appended if there is a checkpoint, e.g. '--from {checkpoint}'")
-    resume.add_argument("--max-attempts", metavar="N", type=positive, help="give up after N attempts without progress")
-    resume.add_argument("--backoff", metavar="SECONDS", type=duration, help="first wait before a restart (0: at once)")
+    resume.add_argument(
+        "--checkpoints", metavar="DIR[,FORMAT]", help="where the training saves; resumed from there"
+    )
+    resume.add_argument(
+        "--resume-args", metavar="ARGS", help="appended if there is a checkpoint, e.g. '--from {checkpoint}'"
+    )
+    resume.add_argument(
+        "--max-attempts", metavar="N", type=positive, help="give up after N attempts without progress"
+    )
+    resume.add_argument(
+        "--backoff", metavar="SECONDS", type=duration, help="first wait before a restart (0: at once)"
+    )
     end = parser.add_argument_group("ending")
     end.add_argument("--timeout", metavar="DURATION", type=duration, help="end an attempt that lasts longer")
-    end.add_argument("--target-step", metavar="N", type=positive, help="completed only if this step was reached")
-    end.add_argument("--done-when", metavar="log:REGEX|file:PATH|step:N", default="", help="completed only if this holds")
+    end.add_argument(
+        "--target-step", metavar="N", type=positive, help="completed only if this step was reached"
+    )
+    end.add_argument(
+        "--done-when", metavar="log:REGEX|file:PATH|step:N", default="", help="completed only if this holds"
+    )
     end.add_argument("--require-proof", choices=PROOFS, default="exit", help="what completed must rest on")
-    end.add_argument("--stall-limit", metavar="[SECTION=]DURATION", action="append", default=[], help="a hang after this")
-    end.add_argument("--stop-grace", metavar="DURATION", type=duration, help="between TERM and KILL (default 30s)")
+    end.add_argument(
+        "--stall-limit",
+        metavar="[SECTION=]DURATION",
+        action="append",
+        default=[],
+        help="no progress for this is a hang",
+    )
+    end.add_argument(
+        "--stop-grace", metavar="DURATION", type=duration, help="between TERM and KILL (default 30s)"
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -89,7 +114,9 @@ def begin(arguments: Namespace, workspace: Workspace, spec: Spec, kept: Mapping[
         raise UserError("run: --json goes with --detach, --wait or --dry-run")
     by_itself = program.speaks_to_us(spec.argv, spec.cwd)
     if arguments.dry_run:
-        return _show_only(workspace, spec, kept, survives.line(workspace, spec, by_itself=by_itself), arguments.json)
+        return _show_only(
+            workspace, spec, kept, survives.line(workspace, spec, by_itself=by_itself), arguments.json
+        )
     from outlast.cli import accept
 
     accepted = accept.accept(workspace, spec, kept)
@@ -136,7 +163,7 @@ def _workspace(arguments: Namespace) -> Workspace:
 def specified(
     arguments: Namespace, workspace: Workspace, settings: Settings, command: tuple[str, ...], *, inline: bool
 ) -> Spec:
-    """The Spec as the options, then outlast.yaml, say. `run`, `made` and `key` come with acceptance. Raises UserError."""
+    """The Spec as options and outlast.yaml say; `run`, `made` and `key` come with acceptance. Raises UserError."""
     cwd = _cwd(arguments.cwd)
     if arguments.slots > settings.slots_count and not inline:
         raise UserError(
@@ -196,7 +223,9 @@ def _resume(arguments: Namespace, cwd: str) -> Resume | None:
     if not comma:
         root, format_ = arguments.checkpoints, "auto"
     if format_ not in FORMATS:
-        raise UserError(f"run: --checkpoints {arguments.checkpoints}: no format {format_!r}; known are {', '.join(FORMATS)}")
+        raise UserError(
+            f"run: --checkpoints {arguments.checkpoints}: no format {format_!r}; known are {', '.join(FORMATS)}"
+        )
     if not root:
         raise UserError("run: --checkpoints: the folder is missing: write DIR or DIR,FORMAT")
     if not root.startswith("{"):
@@ -240,8 +269,8 @@ def _stalls(given: list[str], settings: Settings) -> tuple[tuple[str, float], ..
         if equals and not section:
             raise UserError(f"run: --stall-limit {text!r}: write DURATION or SECTION=DURATION")
         try:
-            limits[section or EVERY_SECTION] = duration(value)
-        except Exception as error:
+            limits[section or EVERY_SECTION] = seconds(value)
+        except ValueError as error:
             raise UserError(f"run: --stall-limit {text!r}: {error}") from None
     for section, limit in limits.items():
         if limit <= 0:
@@ -259,17 +288,24 @@ def _umask() -> int:
 def _print_id(spec: Spec, workspace: Workspace, as_json: bool) -> None:
     if as_json:
         folder = workspace.run(spec.run)
-        print(json.dumps({"id": spec.run, "place": spec.place, "workspace": workspace.root, "run_dir": folder.path}))
+        print(
+            json.dumps(
+                {"id": spec.run, "place": spec.place, "workspace": workspace.root, "run_dir": folder.path}
+            )
+        )
     else:
         print(spec.run)
     sys.stdout.flush()
 
 
-def _show_only(workspace: Workspace, spec: Spec, kept: Mapping[str, str], survives: str, as_json: bool) -> int:
+def _show_only(
+    workspace: Workspace, spec: Spec, kept: Mapping[str, str], survives: str, as_json: bool
+) -> int:
     from outlast.facts.codec import to_record
 
-    record: dict[str, Any] = {key: value for key, value in to_record(spec).items() if key not in ("made", "key", "type")}
-    record |= {"run": f"{spec.name}-YYYYMMDD-HHMMSS", "workspace": workspace.root}
+    hidden = ("run", "made", "key", "type")
+    record: dict[str, Any] = {"run": f"{spec.name}-YYYYMMDD-HHMMSS", "workspace": workspace.root}
+    record |= {key: value for key, value in to_record(spec).items() if key not in hidden}
     if as_json:
         print(json.dumps(record, indent=1))
     else:

@@ -57,7 +57,9 @@ def summary(workspace: Workspace) -> dict[str, Any]:
     holds = [hold for supervisor in supervisors for hold in supervisor.pop("holds")]
     health = "unsupervised" if orphans else "held" if holds else "ok"
     why = _why(rows, phases, waiting, holds, orphans)
-    shown = [one for one in supervisors if one["alive"] is not False or one["place"] in orphans or one["error"]]
+    shown = [
+        one for one in supervisors if one["alive"] is not False or one["place"] in orphans or one["error"]
+    ]
     return {
         "supervisors": shown,
         "runs": phases,
@@ -94,7 +96,11 @@ def _unsupervised(rows: list[quick.Row], supervisors: list[dict[str, Any]]) -> l
 
 
 def _why(
-    rows: list[quick.Row], phases: dict[str, int], waiting: dict[str, int], holds: list[str], orphans: list[str]
+    rows: list[quick.Row],
+    phases: dict[str, int],
+    waiting: dict[str, int],
+    holds: list[str],
+    orphans: list[str],
 ) -> str:
     """Why nothing runs, or what is going on, in one sentence."""
     if not rows:

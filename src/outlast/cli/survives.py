@@ -33,7 +33,9 @@ def survives_logout() -> bool:
         return True
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if runtime and os.path.exists(os.path.join(runtime, "systemd", "private")):
-        return False  # the supervisor lives in a scope of the user's systemd, which ends with the last session
+        return (
+            False  # the supervisor lives in a scope of the user's systemd, which ends with the last session
+        )
     return not _kills_user_processes()
 
 
@@ -58,7 +60,9 @@ def _kills_user_processes() -> bool:
     except OSError:
         return False
     lines = [line.replace(" ", "") for line in text.splitlines()]
-    return any(line in ("killuserprocesses=yes", "killuserprocesses=true", "killuserprocesses=1") for line in lines)
+    return any(
+        line in ("killuserprocesses=yes", "killuserprocesses=true", "killuserprocesses=1") for line in lines
+    )
 
 
 def _user() -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from outlast.cli.words import nearest
 from outlast.errors import OK, UserError
 
 TYPE_CHECKING = False
@@ -104,14 +105,6 @@ def help_text() -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """The known word that was probably meant, as the end of a sentence; "" if none is near."""
-    from difflib import get_close_matches
-
-    found = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _leading_options(words: list[str]) -> tuple[str | None, list[str]]:

@@ -6,6 +6,7 @@ It only looks: at output.log, the snapshot and progress, by stat, many times a s
 Refuses to decide anything.
 """
 
+import contextlib
 import errno
 import os
 import select
@@ -36,7 +37,8 @@ GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
 def watch(workspace: Workspace, run: str, announce: Callable[[], None], *, quiet: bool = False) -> int:
     """`announce` the run, then view it until it ends, with signals as the table says; the exit code. `quiet`: without
     its output. Raises what `announce` raises."""
-    with Signals(workspace, run) as signals:
+    signals = Signals(workspace, run)
+    with signals:
         view = View(workspace, run, stopping=lambda: signals.interrupts, quiet=quiet)
         try:
             try:
@@ -77,12 +79,11 @@ class Signals:
         self.may_post = threading.Event()
         self._old: dict[int, Any] = {}
 
-    def __enter__(self) -> "Signals":
+    def __enter__(self) -> None:
         self._old[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays in force
                 self._old[number] = signal.signal(number, self._leave)
-        return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._old.items():
@@ -105,7 +106,9 @@ class Signals:
         try:
             place = self._workspace.place(quick.place_of(self._workspace, self._run))
             args = [("now", "1")] if now else []
-            requests.post(place, "stop", self._run, args, f"interrupt {2 if now else 1} in the foreground view")
+            requests.post(
+                place, "stop", self._run, args, f"interrupt {2 if now else 1} in the foreground view"
+            )
             start.ensure(self._workspace, place.name)
         except OutlastError as error:
             say(f"the stop could not be asked for: {error}")
@@ -120,7 +123,7 @@ class View:
         self._workspace, self._folder, self._run = workspace, workspace.run(run), run
         self._tail = Tail(self._folder)
         self._announcer = Announcer()
-        self._stopping = stopping
+        self._stopping, self._interrupts = stopping, 0
         self._snapshot = _Watched(self._folder.snapshot)
         self._progress = _Watched(self._tail.folder.progress)
         self._started: dict[str, Any] | None = None
@@ -162,12 +165,14 @@ class View:
             self._started = None
             self._tell_news()
             return False
+        self._say_stopping()
         self._tell_news()
         self._tell_standing()
         return True
 
     def snapshot(self) -> dict[str, Any]:
-        return self._snapshot.record() or {"id": self._run, "phase": "queued"}
+        found = self._snapshot.record() or {"id": self._run, "phase": "queued"}
+        return {**found, "phase": quick.phase_of_live(self._tail.folder.path, str(found.get("phase")))}
 
     def close(self) -> None:
         if self._bottom is not None:
@@ -177,9 +182,17 @@ class View:
 
     def say(self, line: str) -> None:
         if not self._at_line_start and os.isatty(2):
-            line = f"\n{line}"
-            self._at_line_start = True
+            with contextlib.suppress(OSError):
+                write(2, b"\n")
+        self._at_line_start = True
         say(line)
+
+    def _say_stopping(self) -> None:
+        if self._stopping() != self._interrupts:
+            self._interrupts = self._stopping()
+            self._at_line_start = False  # the terminal has echoed ^C
+            safely = self._interrupts == 1
+            self.say("stopping safely; Ctrl-C again stops at once" if safely else "stopping at once")
 
     def _show(self, part: bytes) -> None:
         if self._muted:
@@ -191,7 +204,9 @@ class View:
             if error.errno in GONE:
                 raise Leave(signal.SIGTERM) from error
             self._muted = True
-            self.say(f"the output cannot be shown here ({error.strerror}); all of it is in {self._tail.folder.output}")
+            self.say(
+                f"the output cannot be shown here ({error.strerror}); all of it is in {self._tail.folder.output}"
+            )
 
     def _tell_news(self) -> None:
         if self._started is None:

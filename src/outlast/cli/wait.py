@@ -46,7 +46,9 @@ def wait(arguments: Namespace) -> int:
     if arguments.json:
         import json
 
-        shown = [quick.shown(end or quick.snapshot_of(workspace, run)) for run, end in zip(runs, ends, strict=True)]
+        shown = [
+            quick.shown(end or quick.snapshot_of(workspace, run)) for run, end in zip(runs, ends, strict=True)
+        ]
         sys.stdout.write(json.dumps(shown[0] if len(shown) == 1 else shown, indent=1) + "\n")
     if late:
         print(f"outlast: not ended within the time: {', '.join(late)}", file=sys.stderr)

@@ -103,3 +103,11 @@ def cause(cause_: Any) -> str:
         return cause_
     name, why = str(cause_.get("name", "")), str(cause_.get("why", ""))
     return f"{name}: {why}" if name and why else name or why
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """The known word that was probably meant, as the end of a sentence; "" if none is near."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""

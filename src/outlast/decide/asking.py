@@ -1,4 +1,8 @@
-"""Whether a request is granted, and in which words it is declined."""
+"""Whether a request is granted, and in which words it is declined.
+
+Knows the verbs that people and programs use on a run. Refuses to know what follows from one: that is the fold's word,
+and the next turn's decision.
+"""
 
 from outlast.facts import (
     Asked,
@@ -9,10 +13,12 @@ from outlast.facts import (
     Reopened,
     Request,
     RunId,
+    Shutting,
     Waiting,
 )
 
-VERBS = ("stop", "pause", "resume", "retry", "priority", "rm", "archive")
+VERBS = ("accept", "stop", "pause", "resume", "retry", "priority", "rm", "archive")
+PRIORITIES = ("high", "normal", "low")
 
 
 def answer(book: Book, request: Request, now: Moment) -> Asked | Declined:
@@ -37,29 +43,50 @@ def reopened(run: RunId, book: Book, now: Moment) -> Reopened:
 
 
 def _refusal(book: Book, request: Request) -> str | None:
-    ended = isinstance(book.phase, Done)
-    match request.verb:
-        case "stop" | "pause" if ended:
-            return f"it has ended ({_outcome(book)}): there is nothing to {request.verb}"
-        case "resume" if ended:
-            return f"it has ended ({_outcome(book)}); `retry` starts it again"
-        case "resume" if not book.holds and book.want == "run":
-            return "it is not paused"
-        case "priority" if ended:
-            return f"it has ended ({_outcome(book)})"
-        case "priority" if dict(request.args).get("priority") not in ("high", "normal", "low"):
-            return "a priority is one of high, normal, low"
-        case "retry" if not ended and not isinstance(book.phase, Waiting):
-            return "it is running"
-        case "retry" if ended and _outcome(book) == "completed":
+    if request.verb not in VERBS:
+        return f"nobody knows how to {request.verb} a run"
+    if request.verb == "priority" and dict(request.args).get("priority") not in PRIORITIES:
+        return f"a priority is one of {', '.join(PRIORITIES)}"
+    match book.phase:
+        case Done(outcome=outcome):
+            return _refusal_of_the_ended(book, request.verb, outcome)
+        case Shutting(outcome=outcome):
+            return _refusal_of_the_ending(request.verb, outcome)
+        case _:
+            return _refusal_of_the_living(book, request.verb)
+
+
+def _refusal_of_the_ended(book: Book, verb: str, outcome: str) -> str | None:
+    match verb:
+        case "stop" | "pause" | "priority":
+            return f"it has ended ({outcome}): there is nothing to {verb if verb != 'priority' else 'hurry'}"
+        case "resume":
+            return f"it has ended ({outcome}); `retry` starts it again"
+        case "retry" if book.removing is not None:
+            return f"it is being removed ({book.removing[0]}, request {book.removing[1]})"
+        case "retry" if outcome == "completed":
             return "it is completed; `rerun` starts a new run of the same command"
-        case "rm" | "archive" if not ended:
-            return "it has not ended: stop it first"
-        case verb if verb not in VERBS:
-            return f"nobody knows how to {verb} a run"
         case _:
             return None
 
 
-def _outcome(book: Book) -> str:
-    return book.phase.outcome if isinstance(book.phase, Done) else ""
+def _refusal_of_the_ending(verb: str, outcome: str) -> str | None:
+    """Its last door is about to be shut; if somebody began behind it, that is ended and the outcome stays."""
+    if verb == "accept" or (verb == "stop" and outcome == "cancelled"):
+        return None
+    return f"it is just ending ({outcome}): ask again in a moment"
+
+
+def _refusal_of_the_living(book: Book, verb: str) -> str | None:
+    stopping = book.want in ("stop", "stop-now")
+    match verb:
+        case "pause" | "resume" if stopping:
+            return "it is being stopped, and a stop outranks that"
+        case "resume" if not book.holds and book.want == "run":
+            return "it is not paused"
+        case "retry" if not isinstance(book.phase, Waiting):
+            return "it is running"
+        case "rm" | "archive":
+            return f"it has not ended: stop it before you {verb} it"
+        case _:
+            return None

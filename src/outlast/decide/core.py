@@ -4,14 +4,12 @@ Requests first, in the order of their numbers; then by phase and presence. Nothi
 next attempt, a run ends only behind a door that is shut for good, and what could not be seen leads to nothing.
 """
 
-from typing import assert_never
-
 from msgspec.structs import replace
 
 from outlast.decide import asking
 from outlast.decide.history import PAUSED, fold
 from outlast.decide.orders import order
-from outlast.decide.policy import judge
+from outlast.decide.policy import CALLED_OFF, judge, since_reopened
 from outlast.facts import (
     Absent,
     Action,
@@ -46,27 +44,21 @@ from outlast.facts import (
     Unseen,
     Waiting,
     Want,
+    Word,
 )
+from outlast.facts.closed import assert_never
 
 DOWN = "down"
-REPEATS_MAX, REPEATS_WITHIN_S = 12, 600.0
-REPEAT_FIRST_S, REPEAT_LONGEST_S = 2.0, 60.0
+REPEATS_MAX = 12  # launches of one attempt, on one boot, that nothing was seen of
+REPEAT_FIRST_S, REPEAT_LONGEST_S = 2.0, 30.0  # between them: doubling
 ADOPT_AGAIN_S = 2.0
 
 
 def decide(spec: Spec, book: Book, sight: Sight, term: int) -> Decision:
-    """Entries are journaled before any action is done; `sight.presence` is of `attempt_in_question(book)`."""
-    entries: list[AnyEntry] = []
-    for request in sight.requests:
-        entry = asking.answer(book, request, sight.now)
-        entries.append(entry)
-        book = fold(book, entry)
-        if request.verb == "retry" and isinstance(book.phase, Done) and isinstance(entry, Asked):
-            reopened = asking.reopened(spec.run, book, sight.now)
-            entries.append(reopened)
-            book = fold(book, reopened)
-    if sight.requests:  # what was asked is settled in the history before anything follows from it
-        return Decision(tuple(entries), (), 0.0)
+    """Entries are journaled before any action is done; `sight.presence` is of the attempt that `book.phase` names,
+    or else of `book.next`. What was asked is settled in the history before anything follows from it."""
+    if sight.requests:
+        return Decision(_answers(spec, book, sight), (), 0.0)
     match book.phase:
         case Waiting():
             return _waiting(spec, book, book.phase, sight, term)
@@ -80,32 +72,48 @@ def decide(spec: Spec, book: Book, sight: Sight, term: int) -> Decision:
             assert_never(book.phase)
 
 
+def _answers(spec: Spec, book: Book, sight: Sight) -> tuple[AnyEntry, ...]:
+    """In the order of their numbers: each sees what the ones before it changed."""
+    entries: list[AnyEntry] = []
+    for request in sight.requests:
+        entry = asking.answer(book, request, sight.now)
+        entries.append(entry)
+        book = fold(book, entry)
+        if request.verb == "retry" and isinstance(book.phase, Done) and isinstance(entry, Asked):
+            reopened = asking.reopened(spec.run, book, sight.now)
+            entries.append(reopened)
+            book = fold(book, reopened)
+    return tuple(entries)
+
+
 # --- waiting: nothing of it lives ------------------------------------------------------------------------------------
 
 
 def _waiting(spec: Spec, book: Book, phase: Waiting, sight: Sight, term: int) -> Decision:
     n, now = book.next, sight.now
-    match sight.presence:
-        case Unseen():
-            return Decision()
-        case Shut() | Closed() | Alive() | Coming() | Unrecorded():
-            if not isinstance(sight.presence, Coming):
-                return _found(spec, n, now)
-            return Decision()
-        case Absent():
-            pass
-        case _:
-            assert_never(sight.presence)
     if book.want in ("stop", "stop-now"):
         return Decision((Closing(at=now, run=spec.run, why=book.why, n=n, outcome="cancelled"),), (), 0.0)
-    if sight.holds or book.holds or book.want == "pause" or not sight.granted:
+    match sight.presence:
+        case Unseen() | Coming():  # an earlier term's launch, perhaps: its door will tell
+            return Decision()
+        case Shut() | Closed() | Alive() | Unrecorded():
+            return _found(spec, n, now)
+        case Absent():
+            return _next_attempt(spec, book, phase, sight, term)
+        case _:
+            assert_never(sight.presence)
+
+
+def _next_attempt(spec: Spec, book: Book, phase: Waiting, sight: Sight, term: int) -> Decision:
+    n, now = book.next, sight.now
+    if sight.holds or book.holds or book.want != "run" or not sight.granted:
         return Decision()
-    left_s = _left_s(phase.since, phase.wait_s, now)
+    left_s = wait_left_s(phase, now)
     if left_s > 0:
         return Decision(wake_in_s=left_s)
-    why = "the first attempt" if n == 1 else f"the next attempt, after: {book.why}"
+    why = "the first attempt" if not book.chosen else f"the next attempt, after: {book.why}"
     chosen = Chosen(at=now, run=spec.run, why=why, n=n, order=f"order.{term}.json")
-    return Decision((chosen,), (Launch((order(spec, n, term, timeout_left_s(spec, book)),)),))
+    return Decision((chosen,), (_launch(spec, book, n, term),))
 
 
 def _found(spec: Spec, n: int, now: Moment) -> Decision:
@@ -118,63 +126,68 @@ def _found(spec: Spec, n: int, now: Moment) -> Decision:
 
 def _trying(spec: Spec, book: Book, phase: Trying, sight: Sight, term: int) -> Decision:
     attempt, now = AttemptId(spec.run, phase.n), sight.now
-    want, request = wanted(book, sight.holds)
     match sight.presence:
-        case Unseen() | Coming():
+        case Unseen():
             return Decision()
+        case Coming():  # calling it off is safe: if it begins first, its door says so
+            return _call_off(book, attempt, sight) or Decision()
         case Absent():
-            if want != "run":
-                final = want in ("stop", "stop-now")
-                return Decision((), (ShutDoor(attempt, final, f"shut: {want} was asked for"),), 0.0)
-            return _again(spec, book, phase, now, term)
+            return _call_off(book, attempt, sight) or _again(spec, book, phase, now, term)
         case Alive(watched=watched):
-            return _alive(spec, book, attempt, watched, want, request, term)
+            return _alive(spec, book, attempt, watched, sight, term)
         case Unrecorded(word=word):
-            why = (
-                "nobody can say how it ended" if word is None else f"{word.state}: {word.reason}".rstrip(": ")
-            )
-            return Decision((), (RecordEnd(attempt, Ending(exit=Lost(why), at=now, word=word)),), 0.0)
+            return Decision((), (RecordEnd(attempt, _lost(word, now)),), 0.0)
         case Closed(ending=ending):
             return _ended(spec, book, phase.n, ending, sight)
-        case Shut(why=why, final=final):
-            ending = Ending(exit=NeverBegan(why if why.startswith("shut") else f"shut: {why}"), at=now)
-            if final:
-                return _ended_by_final_door(spec, book, phase.n, now)
-            return _ended(spec, book, phase.n, ending, sight)
+        case Shut(final=True, why=why):
+            return _ended_by_final_door(spec, book, phase.n, why, now)
+        case Shut(why=why):
+            return _ended(spec, book, phase.n, Ending(exit=NeverBegan(why), at=now), sight)
         case _:
             assert_never(sight.presence)
 
 
-def _alive(
-    spec: Spec, book: Book, attempt: AttemptId, watched: bool, want: Want, request: int, term: int
-) -> Decision:
-    actions: list[Action] = []
-    wake_in_s = None
-    if want != "run":
-        actions.append(Tell(attempt, want, request))
-    if (
-        not watched
-    ):  # the same launch again: a new runner finds the claim taken and its lock free, and watches
-        actions.append(Launch((order(spec, attempt.n, term, timeout_left_s(spec, book)),)))
-        wake_in_s = ADOPT_AGAIN_S
-    return Decision((), tuple(actions), wake_in_s)
+def _call_off(book: Book, attempt: AttemptId, sight: Sight) -> Decision | None:
+    """Shut the door of an attempt that is not to begin now; it costs the run nothing."""
+    want, _ = wanted(book, sight.holds)
+    holds = (*book.holds, *sight.holds)
+    if want == "run" and not holds:
+        return None
+    final = want in ("stop", "stop-now")
+    why = f"{want} was asked for" if want != "run" else f"held: {', '.join(holds)}"
+    return Decision((), (ShutDoor(attempt, final, f"{CALLED_OFF}: {why}"),), 0.0)
 
 
 def _again(spec: Spec, book: Book, phase: Trying, now: Moment, term: int) -> Decision:
     """Chosen, and nothing of it is to be seen: the same launch again, ever more slowly, and bounded."""
-    attempt = AttemptId(spec.run, phase.n)
     since_s = _since_s(phase.since, now)
-    if since_s is None:  # another boot: whatever was on its way is gone
-        since_s = REPEATS_WITHIN_S if phase.launches >= REPEATS_MAX else float("inf")
-    if phase.launches >= REPEATS_MAX or REPEATS_WITHIN_S <= since_s < float("inf"):
-        why = f"its runner never began it ({phase.launches} launches)"
-        return Decision((), (ShutDoor(attempt, False, why),), 0.0)
-    due_s = sum(min(REPEAT_LONGEST_S, REPEAT_FIRST_S * 2.0**i) for i in range(phase.launches))
-    if since_s < due_s:
+    launches = 0 if since_s is None else phase.launches  # another boot: what was on its way is gone
+    due_s = sum(min(REPEAT_LONGEST_S, REPEAT_FIRST_S * 2.0**i) for i in range(min(launches, REPEATS_MAX)))
+    if since_s is not None and since_s < due_s:
         return Decision(wake_in_s=due_s - since_s)
-    why = f"launch {phase.launches + 1} of the same attempt: nothing was seen of the one before"
-    repeated = Repeated(at=now, run=spec.run, why=why, n=phase.n, times=phase.launches + 1)
-    return Decision((repeated,), (Launch((order(spec, phase.n, term, timeout_left_s(spec, book)),)),))
+    if launches >= REPEATS_MAX:
+        why = f"its runner never began it ({launches} launches)"
+        return Decision((), (ShutDoor(AttemptId(spec.run, phase.n), False, why),), 0.0)
+    why = f"launch {launches + 1} of the same attempt: nothing was seen of the one before"
+    repeated = Repeated(at=now, run=spec.run, why=why, n=phase.n, times=launches + 1)
+    return Decision((repeated,), (_launch(spec, book, phase.n, term),))
+
+
+def _alive(spec: Spec, book: Book, attempt: AttemptId, watched: bool, sight: Sight, term: int) -> Decision:
+    actions: list[Action] = []
+    want, request = wanted(book, sight.holds)
+    if want != "run":
+        actions.append(Tell(attempt, want, request))
+    if watched:
+        return Decision((), tuple(actions))
+    # The same launch again: a new runner finds the claim taken and its lock free, and watches.
+    actions.append(_launch(spec, book, attempt.n, term))
+    return Decision((), tuple(actions), ADOPT_AGAIN_S)
+
+
+def _lost(word: Word | None, now: Moment) -> Ending:
+    why = "nobody can say how it ended" if word is None else f"{word.state}: {word.reason}".rstrip(": ")
+    return Ending(exit=Lost(why), at=now, word=word)
 
 
 def _ended(spec: Spec, book: Book, n: int, ending: Ending, sight: Sight) -> Decision:
@@ -197,37 +210,49 @@ def _ended(spec: Spec, book: Book, n: int, ending: Ending, sight: Sight) -> Deci
     closing = Closing(
         at=sight.now,
         run=spec.run,
-        why=judged.why,
+        why=judged.closing_why,
         n=n + 1,
         outcome=judged.closing,
-        cause=None if judged.closing == "completed" else judged.cause,
-        proof=judged.proof if judged.closing == "completed" else None,
+        cause=judged.closing_cause,
+        proof=judged.proof,
     )
-    if book.closing is not None:  # decided before an intruder was found and ended
-        closing = replace(
-            closing, outcome=book.closing.outcome, cause=book.closing.cause, proof=book.closing.proof
-        )
     return Decision((ended, closing), (), 0.0)
 
 
-def _ended_by_final_door(spec: Spec, book: Book, n: int, now: Moment) -> Decision:
-    """Attempt n was chosen and its door is shut for good: the run ends here, whoever shut it."""
-    outcome = book.closing.outcome if book.closing is not None else "cancelled"
-    return Decision((Closing(at=now, run=spec.run, why=book.why, n=n, outcome=outcome),), (), 0.0)
+def _ended_by_final_door(spec: Spec, book: Book, n: int, why: str, now: Moment) -> Decision:
+    """Attempt n was chosen and its door is shut for good: the run ends here, whoever shut it. Who did and lost the
+    record of why had a reason that nobody knows now: that is never success."""
+    if book.closing is not None:
+        closing = replace(book.closing, at=now, n=n)
+    elif book.want in ("stop", "stop-now"):
+        closing = Closing(at=now, run=spec.run, why=book.why, n=n, outcome="cancelled")
+    else:
+        last = book.endings[-1] if book.endings else None
+        failed = last is not None and last.verdict != "finished"
+        why = f"an earlier term shut its last door ({why})" + (f", after: {last.why}" if last else "")
+        closing = Closing(
+            at=now,
+            run=spec.run,
+            why=why,
+            n=n,
+            outcome="failed" if failed else "unknown",
+            cause=last.cause if last is not None and failed else None,
+        )
+    return Decision((closing,), (), 0.0)
 
 
-# --- shutting: only behind a door that is shut for good does a run end --------------------------------------------------
+# --- shutting: only behind a door that is shut for good does a run end -----------------------------------------------
 
 
 def _shutting(spec: Spec, book: Book, phase: Shutting, sight: Sight) -> Decision:
     now, attempt = sight.now, AttemptId(spec.run, phase.n)
     match sight.presence:
-        case Unseen() | Coming():
+        case Unseen():
             return Decision()
-        case Absent():
+        case Absent() | Coming():
             return Decision((), (ShutDoor(attempt, True, f"the run is {phase.outcome}"),), 0.0)
         case Shut(final=True):
-            return Decision((_finished(spec, book, phase, sight.now),))
+            return Decision((_finished(spec, book, phase, now),))
         case Shut() | Alive() | Unrecorded() | Closed():
             return _found(spec, phase.n, now)
         case _:
@@ -263,20 +288,23 @@ def wanted(book: Book, place_holds: tuple[str, ...]) -> tuple[Want, int]:
 
 
 def timeout_left_s(spec: Spec, book: Book) -> float | None:
-    """What earlier attempts left of the run's wall limit."""
+    """What earlier attempts (since a person's retry) left of the run's wall limit."""
     if spec.timeout_s is None:
         return None
-    spent_s = sum(ended.ending.lasted_s or 0.0 for ended in book.endings)
+    spent_s = sum(ended.ending.lasted_s or 0.0 for ended in since_reopened(book))
     return max(1.0, spec.timeout_s - spent_s)
 
 
-def _left_s(since: Moment, wait_s: float, now: Moment) -> float:
-    """What is left of a wait; on another boot it starts anew, so that no wait is skipped by a reboot's clock."""
-    passed_s = _since_s(since, now)
-    if passed_s is None:
-        passed_s = now.mono_s  # since this boot
-    return wait_s - passed_s
+def wait_left_s(phase: Waiting, now: Moment) -> float:
+    """What is left of a wait. Begun on another boot, it starts anew with this one: no wait is skipped, and none lasts
+    for ever, because of another boot's clock."""
+    passed_s = _since_s(phase.since, now)
+    return phase.wait_s - (now.mono_s if passed_s is None else passed_s)
 
 
 def _since_s(since: Moment, now: Moment) -> float | None:
     return now.mono_s - since.mono_s if since.boot == now.boot else None
+
+
+def _launch(spec: Spec, book: Book, n: int, term: int) -> Launch:
+    return Launch((order(spec, n, term, timeout_left_s(spec, book)),))

@@ -5,7 +5,6 @@ stands. Refuses to know whether an entry should have been written.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -34,6 +33,7 @@ from outlast.facts import (
     Want,
     Whole,
 )
+from outlast.facts.closed import assert_never
 
 PAUSED = "paused"
 

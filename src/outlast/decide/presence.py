@@ -1,7 +1,5 @@
 """Doors x whereabouts -> presence: one total table. A fact made once outranks every look."""
 
-from typing import assert_never
-
 from outlast.facts import (
     Absent,
     Alive,
@@ -21,6 +19,7 @@ from outlast.facts import (
     Where,
     Whereabouts,
 )
+from outlast.facts.closed import assert_never
 
 SILENT_S = 600.0  # begun, and nobody knows of it: over only after so long a silence
 

@@ -1,18 +1,21 @@
 """Who may begin now: slots, priority with ageing, dependencies. Each run that waits learns why.
 
-A run that needs more slots than are free holds back those behind it of the same class (no starvation of wide runs).
+A run that needs more slots than are free holds back those behind it, so that wide runs are not starved; one that is
+paused, held or in its backoff takes no place. Refuses to know what a slot is.
 """
 
 from collections.abc import Iterable, Mapping
 
-from outlast.facts import Book, Fact, Moment, Outcome, Priority, RunId, Spec
+from outlast.decide.core import wait_left_s
+from outlast.facts import Book, Fact, Moment, Outcome, Priority, RunId, Spec, Waiting
 
 AGEING_S = 1800.0  # a waiting run rises one class in so long
 CLASSES: dict[Priority, int] = {"high": 0, "normal": 1, "low": 2}
 
 
 class Waiter(Fact):
-    """A run that waits. `waited_s`: how long it has been accepted (on this boot)."""
+    """A run that waits. `waited_s`: how long it has been waiting (on this boot); `ordinal` and then `accepted_at`: the
+    order of acceptance; `held`: why it could not begin now even if there were room ("" if it could)."""
 
     run: RunId
     priority: Priority
@@ -20,24 +23,29 @@ class Waiter(Fact):
     after: tuple[RunId, ...]
     waited_s: float
     accepted_at: float
-    held: bool
+    held: str = ""
+    ordinal: int = 0
 
 
 class Grants(Fact):
+    """`reasons`: for each run that waits and is not granted."""
+
     granted: frozenset[RunId]
     reasons: dict[RunId, str]
 
 
-def queued(spec: Spec, book: Book, now: Moment) -> Waiter:
-    same_boot = book.accepted.boot == now.boot
+def queued(spec: Spec, book: Book, now: Moment, ordinal: int = 0) -> Waiter:
+    """`ordinal`: the run's place in the order of acceptance (of all runs of the place; it may have gaps)."""
+    since = book.phase.since if isinstance(book.phase, Waiting) else book.accepted
     return Waiter(
         run=spec.run,
         priority=priority_of(spec, book),
         slots=spec.slots,
         after=spec.after,
-        waited_s=max(0.0, now.mono_s - book.accepted.mono_s) if same_boot else 0.0,
+        waited_s=max(0.0, now.mono_s - since.mono_s) if since.boot == now.boot else 0.0,
         accepted_at=book.accepted.wall_s,
-        held=bool(book.holds) or book.want != "run",
+        held=_held(book, now),
+        ordinal=ordinal,
     )
 
 
@@ -46,22 +54,28 @@ def priority_of(spec: Spec, book: Book) -> Priority:
 
 
 def grant(
-    waiting: Iterable[Waiter], *, used: int, slots: int, outcomes: Mapping[RunId, Outcome | None]
+    waiting: Iterable[Waiter],
+    *,
+    used: int,
+    slots: int,
+    outcomes: Mapping[RunId, Outcome | None],
+    ageing_s: float = AGEING_S,
 ) -> Grants:
-    """`outcomes` of the runs that others come after: None while one has not ended or is not known."""
+    """`outcomes` of the runs that others come after: None while one has not ended, missing where there is none."""
     free = slots - used
     granted: set[RunId] = set()
     reasons: dict[RunId, str] = {}
-    blocked = False
-    for waiter in sorted(waiting, key=_order):
-        if waiter.held:
-            continue
-        if (why := _dependency(waiter, outcomes)) is not None:
+    blocked = ""
+    for waiter in sorted(waiting, key=lambda each: _order(each, ageing_s)):
+        why = waiter.held or _dependency(waiter, outcomes)
+        if not why and waiter.slots > slots:
+            why = f"slot: it needs {waiter.slots} slots, and there are {slots}"
+        if why:
             reasons[waiter.run] = why
-        elif waiter.slots > slots:
-            reasons[waiter.run] = f"slot: it needs {waiter.slots} slots, and there are {slots}"
-        elif blocked or waiter.slots > free:
-            blocked = True
+        elif blocked:
+            reasons[waiter.run] = f"slot: {blocked} comes first"
+        elif waiter.slots > free:
+            blocked = waiter.run
             reasons[waiter.run] = f"slot: it needs {waiter.slots}, {max(free, 0)} of {slots} are free"
         else:
             granted.add(waiter.run)
@@ -69,16 +83,26 @@ def grant(
     return Grants(frozenset(granted), reasons)
 
 
-def _order(waiter: Waiter) -> tuple[int, float, str]:
-    risen = int(waiter.waited_s // AGEING_S)
-    return max(0, CLASSES[waiter.priority] - risen), waiter.accepted_at, waiter.run
+def _order(waiter: Waiter, ageing_s: float) -> tuple[int, int, float, str]:
+    risen = int(waiter.waited_s // ageing_s)
+    return max(0, CLASSES[waiter.priority] - risen), waiter.ordinal, waiter.accepted_at, waiter.run
 
 
-def _dependency(waiter: Waiter, outcomes: Mapping[RunId, Outcome | None]) -> str | None:
+def _held(book: Book, now: Moment) -> str:
+    if book.holds or book.want != "run":
+        return f"{book.holds[0] if book.holds else book.want}: {book.why}"
+    if isinstance(book.phase, Waiting) and wait_left_s(book.phase, now) > 0:
+        return f"backoff: {book.why}"
+    return ""
+
+
+def _dependency(waiter: Waiter, outcomes: Mapping[RunId, Outcome | None]) -> str:
     for other in waiter.after:
-        outcome = outcomes.get(other)
+        if other not in outcomes:
+            return f"dependency: there is no run {other} any more; stop this one"
+        outcome = outcomes[other]
         if outcome is None:
             return f"dependency: it waits for {other}"
         if outcome != "completed":
             return f"dependency: {other} ended {outcome}; retry that one, or stop this one"
-    return None
+    return ""

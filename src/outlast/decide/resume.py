@@ -1,9 +1,9 @@
 """Which checkpoint an attempt resumes from: the newest step that is whole, with the reason for every candidate."""
 
 from collections.abc import Sequence
-from typing import assert_never
 
 from outlast.facts import Candidate, Fact, Foreign, Torn, Unsure, Verdict, Whole
+from outlast.facts.closed import assert_never
 
 NO_VALID_CHECKPOINT = "no_valid_checkpoint"
 
@@ -18,7 +18,7 @@ class Choice(Fact):
 
 def choose(found: Sequence[tuple[Candidate, Verdict]], ever_had_checkpoint: bool = False) -> Choice:
     """Newest step first, numerically. Candidates that all fail refuse the start: never silently from scratch."""
-    ordered = sorted(found, key=lambda pair: (pair[0].step or 0, pair[0].newest_mtime_ns), reverse=True)
+    ordered = sorted(found, key=lambda pair: _age(pair[0]), reverse=True)
     chosen: Candidate | None = None
     reasons = []
     for candidate, verdict in ordered:
@@ -38,11 +38,18 @@ def choose(found: Sequence[tuple[Candidate, Verdict]], ever_had_checkpoint: bool
     return Choice(None, ("no checkpoint yet: from scratch",))
 
 
+def _age(candidate: Candidate) -> tuple[int, int, str]:
+    step = -1 if candidate.step is None else candidate.step
+    return step, candidate.newest_mtime_ns, candidate.path
+
+
 def _usable(candidate: Candidate, verdict: Verdict) -> tuple[bool, str]:
     match verdict:
         case Whole(level=level):
             if candidate.step is None:
                 return False, "its step is not known"
+            if verdict.finite is False:
+                return False, f"step {candidate.step}, whole, but its weights are not finite"
             return True, f"step {candidate.step}, whole at level L{level}"
         case Torn(reasons=reasons):
             return False, f"torn: {', '.join(reasons)}"

@@ -1,7 +1,7 @@
 """What every screen shows of a run, as plain dicts: a fold, never a second truth. Field names are those of
 docs/json.md (`show --json`) and fixed."""
 
-from typing import Any, assert_never
+from typing import Any
 
 from outlast.facts import (
     Book,
@@ -19,6 +19,7 @@ from outlast.facts import (
     Trying,
     Waiting,
 )
+from outlast.facts.closed import assert_never
 
 Live = dict[str, Any] | None
 _PROGRESS = (

@@ -17,10 +17,36 @@ SCHEMA = 1
 SAME_SECOND_MAX = 1000
 # File systems that other hosts may write to at the same time.
 NETWORK = frozenset(
-    "nfs nfs4 cifs smb3 smbfs lustre gpfs beegfs ceph glusterfs 9p afs orangefs pvfs2 wekafs ocfs2 gfs2 panfs virtiofs "
-    "fhgfs ncpfs coda acfs daos".split()
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "lustre",
+        "gpfs",
+        "beegfs",
+        "ceph",
+        "glusterfs",
+        "9p",
+        "afs",
+        "orangefs",
+        "pvfs2",
+        "wekafs",
+        "ocfs2",
+        "gfs2",
+        "panfs",
+        "virtiofs",
+        "fhgfs",
+        "ncpfs",
+        "coda",
+        "acfs",
+        "daos",
+    ]
 )
-LOCAL_FUSE = frozenset("fuse fuseblk fuse.fuse-overlayfs fuse.mergerfs fuse.bindfs fuse.gocryptfs".split())
+LOCAL_FUSE = frozenset(
+    ["fuse", "fuseblk", "fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.bindfs", "fuse.gocryptfs"]
+)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 

@@ -12,7 +12,7 @@ else:
 
 
 @dataclass_transform(frozen_default=True)
-class Fact(Struct, frozen=True, tag=True):
+class Fact(Struct, frozen=True, tag=True, gc=False):
     """A frozen value. Its JSON carries the class name as "type"; keys of a newer version are ignored."""
 
 

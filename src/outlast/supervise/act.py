@@ -4,7 +4,6 @@ Knows doors, orders, wishes and the backend. Refuses to know why.
 """
 
 import logging
-from typing import assert_never
 
 import msgspec
 
@@ -14,6 +13,7 @@ from outlast.disk.clock import moment
 from outlast.disk.layout import AttemptFolder, RunFolder, Workspace
 from outlast.errors import Broken
 from outlast.facts import Action, AttemptId, Launch, Order, RecordEnd, ShutDoor, Spec, Tell, Where, Work
+from outlast.facts.closed import assert_never
 from outlast.facts.codec import from_record, to_record
 from outlast.seams import Backend
 from outlast.supervise.tools import Complete

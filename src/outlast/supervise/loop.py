@@ -1,4 +1,4 @@
-"""The ring: one turn after another, observe - decide - journal - act, until there is nothing to do or we are told to go.
+"""The ring: turn after turn, observe - decide - journal - act, until there is nothing to do or we are told to go.
 
 Kill it anywhere and start it again: it carries on from the journal and the doors. Two of them at once are a waste
 and never a danger, because only doors permit.

@@ -79,7 +79,7 @@ class Turns:
         self._began = time.monotonic()
         self._signals = 0
 
-    # --- what the ring asks ---------------------------------------------------------------------------------------
+    # --- what the ring asks ----------------------------------------------------------------------------------
 
     def begin(self, *, up: bool) -> None:
         """The first deeds of a term: accept what an earlier term accepted in vain, take back a `down`."""
@@ -131,7 +131,7 @@ class Turns:
             log.warning("this turn saw too little: %s", error)
         self._show(now)
         self._watch()
-        return wait_s
+        return min(wait_s, BOARD_EVERY_S) if self._board_due else wait_s
 
     def idle(self) -> bool:
         """Nothing lives and nothing is to begin: all runs are ended, paused, or held by a `down`."""
@@ -160,7 +160,7 @@ class Turns:
     def age_s(self) -> float:
         return time.monotonic() - self._began
 
-    # --- requests ------------------------------------------------------------------------------------------------
+    # --- requests --------------------------------------------------------------------------------------------
 
     def _sort_requests(
         self, taken: intake.Intake, now: Moment
@@ -214,7 +214,7 @@ class Turns:
             now = [("now", "1")] if self._signals > 1 else []
             requests.post(self.place, "stop", run, now, f"signal {number}")
 
-    # --- deciding and doing -----------------------------------------------------------------------------------------
+    # --- deciding and doing ----------------------------------------------------------------------------------
 
     def _decide_all(
         self, now: Moment, for_runs: Mapping[RunId, tuple[Request, ...]]
@@ -329,7 +329,7 @@ class Turns:
             self._rows.pop(run, None)
             self._board_due = True
 
-    # --- showing -------------------------------------------------------------------------------------------------------
+    # --- showing ---------------------------------------------------------------------------------------------
 
     def _note(self, run: RunId, why: str) -> None:
         if self._whys.get(run, "") != why:

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import pytest
 
@@ -23,6 +23,7 @@ T = TypeVar("T")
 Deed = Callable[[], Any]
 NOBODY = 65534
 _CALL = re.compile(r"([a-z_0-9]+)\(")
+_BEGIN = "getppid"  # a child makes this system call just before its deed, and no deed makes it
 
 
 class Death(NamedTuple):
@@ -60,7 +61,7 @@ def system_calls(deed: Deed) -> list[str]:
             child.go()
             child.answer()
         calls = [found[1] for line in log if (found := _CALL.match(line))]
-    return calls[1 : calls.index("exit_group") - 1]  # from the word to go to the answer
+    return calls[calls.index(_BEGIN) + 1 : calls.index("exit_group") - 1]  # the last is the answer
 
 
 def deaths(deed: Deed, afresh: Deed) -> Iterator[Death]:
@@ -71,9 +72,8 @@ def deaths(deed: Deed, afresh: Deed) -> Iterator[Death]:
     for call in system_calls(deed):
         afresh()
         seen[call] = seen.get(call, 0) + 1
-        count = seen[call] + (1 if call == "read" else 0)  # the word to go is a read, too
         child = Child(deed)
-        with _strace(child, "-e", f"inject={call}:signal=KILL:when={count}"):
+        with _strace(child, "-e", f"inject={call}:signal=KILL:when={seen[call]}"):
             child.go()
             assert child.killed(), f"the child was not killed before its {call} number {seen[call]}"
         yield Death(call, seen[call])
@@ -88,45 +88,25 @@ def with_error(deed: Callable[[], T], call: str, error: str, when: str = "1") ->
 
 
 class Child:
-    """A forked child that waits for a word before it does its deed."""
+    """A forked child that stops itself, and does its deed when it is told to go on."""
 
     def __init__(self, deed: Deed) -> None:
-        self._start, self._result = os.pipe(), os.pipe()
+        self._result, answer = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            self._be(deed)
-        os.close(self._start[0])
-        os.close(self._result[1])
+            _be(deed, answer)
+        os.close(answer)
         self._ended = False
-
-    def _be(self, deed: Deed) -> None:
-        code = 1
-        try:
-            os.close(self._start[1])
-            os.close(self._result[0])
-            os.read(self._start[0], 1)
-            answer: tuple[Any, BaseException | None]
-            try:
-                answer = (deed(), None)
-            except BaseException as error:  # noqa: BLE001 - raised again by who asks for the answer
-                error.__traceback__ = error.__context__ = None
-                answer = (None, error)
-            os.write(self._result[1], pickle.dumps(answer))
-            code = 0
-        except BaseException:  # noqa: BLE001 - this process must not go on as a second pytest
-            traceback.print_exc()
-        finally:
-            os._exit(code)
+        os.waitpid(self.pid, os.WUNTRACED)
 
     def go(self) -> None:
-        os.write(self._start[1], b"x")
-        os.close(self._start[1])
+        os.kill(self.pid, signal.SIGCONT)
 
     def killed(self) -> bool:
         return self._wait() == -signal.SIGKILL
 
     def answer(self) -> Any:
-        with os.fdopen(self._result[0], "rb") as file:
+        with os.fdopen(self._result, "rb") as file:
             body = file.read()
         status = self._wait()
         assert body, f"the child ended with {status} and without an answer"
@@ -140,8 +120,27 @@ class Child:
             _, status = os.waitpid(self.pid, 0)
             self._status, self._ended = os.waitstatus_to_exitcode(status), True
             with suppress(OSError):
-                os.close(self._result[0])
+                os.close(self._result)
         return self._status
+
+
+def _be(deed: Deed, answer: int) -> NoReturn:
+    code = 1
+    try:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os.getppid()
+        said: tuple[Any, BaseException | None]
+        try:
+            said = (deed(), None)
+        except BaseException as error:  # noqa: BLE001 - raised again by who asks for the answer
+            error.__traceback__ = error.__context__ = None
+            said = (None, error)
+        os.write(answer, pickle.dumps(said))
+        code = 0
+    except BaseException:  # noqa: BLE001 - this process must not go on as a second pytest
+        traceback.print_exc()
+    finally:
+        os._exit(code)
 
 
 @contextmanager

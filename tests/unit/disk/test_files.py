@@ -58,6 +58,27 @@ def test_of_eight_processes_exactly_one_makes_each_door_and_all_others_read_its_
     assert names(tmp_path) == sorted(f"door{n}" for n in range(DOORS))
 
 
+@pytest.mark.parametrize("lock", [False, True])
+def test_another_who_is_faster_by_one_system_call_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: bool
+) -> None:
+    path = str(tmp_path / "claim")
+    for name in ("link", "rename", "replace"):
+        deed = getattr(os, name)
+
+        def after_the_other(source: str, target: str, deed: Callable[[str, str], None] = deed) -> None:
+            monkeypatch.undo()
+            assert files.make_once(path, {"who": "the other"}).ours
+            deed(source, target)
+
+        monkeypatch.setattr(os, name, after_the_other)
+    made = files.make_once(path, {"who": "we"}, lock=lock)
+    assert (made.ours, made.record["who"], made.fd) == (False, "the other", None)
+    standing = files.read(path)
+    assert standing is not None
+    assert standing["who"] == "the other"
+
+
 def test_a_door_that_stands_is_never_written_again(tmp_path: Path) -> None:
     path = tmp_path / "claim"
     first = files.make_once(str(path), {"kind": "begun"})

@@ -47,6 +47,21 @@ def test_a_link_whose_process_is_gone_or_whose_number_is_anothers_is_no_page(tmp
     os.close(other)
 
 
+def test_a_number_that_becomes_anothers_while_we_open_it_is_let_go_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+    target = f"/proc/{os.getpid()}/fd/{other}"
+    (tmp_path / "rank-0.1").symlink_to(target)
+    truth = os.readlink
+    monkeypatch.setattr(
+        os, "readlink", lambda name: "/memfd:outlast-rank-0" if name == target else truth(name)
+    )
+    with pytest.raises(FileNotFoundError):
+        heartbeat.Page(str(tmp_path / "rank-0.1"))
+    os.close(other)
+
+
 def test_a_link_to_anything_else_is_no_page(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(bytes(page.BYTES))
     (tmp_path / "rank-0.1").symlink_to(tmp_path / "file")

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlast.disk import record
@@ -31,11 +31,13 @@ GARBAGE = {
 
 
 @given(RECORDS)
+@settings(deadline=None, max_examples=60)
 def test_any_record_comes_back_as_it_was(given_record: record.Record) -> None:
     assert record.decode(record.encode(given_record), "somewhere") == given_record
 
 
 @given(RECORDS)
+@settings(deadline=None, max_examples=60)
 def test_a_record_is_one_line_so_that_a_person_can_read_it_with_tail(given_record: record.Record) -> None:
     body = record.encode(given_record)
     assert body.endswith(b"\n")

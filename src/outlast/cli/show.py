@@ -1,0 +1,115 @@
+"""`outlast show`: all that is known of a run, in fields.
+
+Knows the snapshot. Refuses to interpret it (`why` does).
+"""
+
+import json
+import shlex
+import sys
+import time
+from argparse import Namespace
+from typing import Any
+
+from outlast.cli import quick, words
+from outlast.cli.parse import Parser, add_json
+from outlast.cli.parse import add_run as add_run_argument
+from outlast.disk import workspace as workspaces
+from outlast.errors import OK
+
+Record = dict[str, Any]
+HEAD = "N,VERDICT,CAUSE,EXIT,STEPS,RESUMED FROM,BEGAN,LASTED".split(",")
+
+
+def add_show(parser: Parser) -> None:
+    add_run_argument(parser)
+    add_json(parser)
+    parser.examples("outlast show @last", "outlast show big --json | jq .progress")
+
+
+def show(arguments: Namespace) -> int:
+    workspace = workspaces.existing(arguments.workspace, reading=True)
+    snapshot = quick.snapshot_of(workspace, quick.resolve(workspace, arguments.run))
+    snapshot.setdefault("run_dir", workspace.run(snapshot["id"]).path)
+    if arguments.json:
+        sys.stdout.write(json.dumps(quick.shown(snapshot), indent=1) + "\n")
+    else:
+        sys.stdout.write(text(snapshot))
+    return OK
+
+
+def text(snapshot: Record) -> str:
+    fields = {
+        "run": snapshot.get("id"),
+        "phase": _phase(snapshot),
+        "why": snapshot.get("why"),
+        "cause": words.cause(snapshot.get("cause")),
+        "progress": _progress(snapshot.get("progress") or {}),
+        "command": shlex.join(snapshot.get("command") or []),
+        "in": snapshot.get("cwd"),
+        "tags": ", ".join(snapshot.get("tags") or []),
+        "note": snapshot.get("note"),
+        "target step": snapshot.get("target_step"),
+        "place": snapshot.get("place"),
+        "created": _when(snapshot.get("created_at")),
+        "updated": _when(snapshot.get("updated_at")),
+        "ended": _when(snapshot.get("ended_at")),
+        "goodput": _goodput(snapshot.get("goodput") or {}),
+        "folder": snapshot.get("run_dir"),
+    }
+    lines = [f"{name:<12} {value}" for name, value in fields.items() if value not in (None, "", "-")]
+    attempts = snapshot.get("attempts") or []
+    if attempts:
+        lines += ["", *_table([_attempt(attempt) for attempt in attempts])]
+    return "\n".join(lines) + "\n"
+
+
+def _phase(snapshot: Record) -> str:
+    proof = f" (proof: {snapshot['proof']})" if snapshot.get("proof") else ""
+    return words.phase(snapshot) + proof
+
+
+def _progress(progress: Record) -> str:
+    if progress.get("step") is None:
+        return ""
+    parts = [f"step {words.steps(progress['step'], progress.get('total'))}"]
+    if progress.get("loss") is not None:
+        parts.append(f"loss {words.number(progress['loss'])}")
+    if progress.get("rate"):
+        parts.append(f"{words.number(progress['rate'])} steps/s")
+    if progress.get("eta_s") is not None:
+        parts.append(f"ETA {words.span(progress['eta_s'])}")
+    return ", ".join(parts)
+
+
+def _goodput(goodput: Record) -> str:
+    if goodput.get("ratio") is None:
+        return ""
+    useful, total = words.span(goodput.get("useful_s")), words.span(goodput.get("total_s"))
+    return f"{goodput['ratio']:.1%} ({useful} of {total})"
+
+
+def _when(stamp: str | None) -> str:
+    return f"{stamp} ({words.age(stamp, time.time())} ago)" if stamp else ""
+
+
+def _attempt(attempt: Record) -> list[str]:
+    first, last = attempt.get("first_step"), attempt.get("last_step")
+    ended = attempt.get("verdict") is not None
+    return [
+        str(attempt["n"]),
+        str(attempt.get("verdict") or "running"),
+        words.cause(attempt.get("cause")) or "-",
+        words.end(attempt.get("exit")) if ended else "-",
+        f"{first if first is not None else '?'}-{last}" if last is not None else "-",
+        str(attempt.get("resumed_from") or "-"),
+        str(attempt.get("started_at") or "-"),
+        words.span(attempt.get("lasted_s")),
+    ]
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [HEAD, *rows]
+    ]

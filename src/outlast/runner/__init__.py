@@ -1,0 +1,1 @@
+"""Beside the training: one small process per attempt."""

@@ -1,0 +1,68 @@
+"""The few calls of Linux that Python does not have: subreaper, death signal, holes in files, the status of a stranger.
+
+Knows numbers of the kernel's headers. Refuses to fail: where a call is missing, its answer is False or None.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import struct
+
+try:
+    import ctypes
+
+    _libc = ctypes.CDLL(None, use_errno=True)
+    _libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+    _fallocate = getattr(_libc, "fallocate64", _libc.fallocate)
+    _fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_longlong, ctypes.c_longlong]
+except (ImportError, OSError, AttributeError):  # a Python that was built without it
+    _libc = None  # type: ignore[assignment]
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+KEEP_SIZE_AND_PUNCH_HOLE = 0x01 | 0x02  # linux/falloc.h
+PIDFD_INFO_EXIT = 1 << 3  # linux/pidfd.h, Linux 6.15
+PIDFD_INFO_BYTES = 64  # struct pidfd_info as it was first published; exit_code is its last word
+PIDFD_GET_INFO = (3 << 30) | (PIDFD_INFO_BYTES << 16) | (0xFF << 8) | 11  # _IOWR(0xFF, 11, struct pidfd_info)
+EXIT_CODE_AT = 60
+
+
+def be_subreaper(on: bool = True) -> bool:
+    """Orphans among our descendants become our children, and not those of pid 1."""
+    return _libc is not None and _libc.prctl(PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0) == 0
+
+
+def die_with_parent(number: int) -> bool:
+    """Get signal `number` when the process that forked us dies."""
+    return _libc is not None and _libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) == 0
+
+
+def punch_hole(fd: int, offset: int, length: int) -> bool:
+    """Give the blocks of a part of a file back to the disk; it reads as zeros from now on. False: not possible here."""
+    return _libc is not None and _fallocate(fd, KEEP_SIZE_AND_PUNCH_HOLE, offset, length) == 0
+
+
+def wait_status(pidfd: int) -> int | None:
+    """The wait status of a process that is not our child and that its parent has reaped; None: the kernel does not
+    tell (before 6.15), or nobody has reaped it yet."""
+    buffer = bytearray(struct.pack("<Q", PIDFD_INFO_EXIT).ljust(PIDFD_INFO_BYTES, b"\0"))
+    try:
+        fcntl.ioctl(pidfd, PIDFD_GET_INFO, buffer)
+    except OSError:
+        return None
+    (mask,) = struct.unpack_from("<Q", buffer)
+    if not mask & PIDFD_INFO_EXIT:
+        return None
+    return int(struct.unpack_from("<i", buffer, EXIT_CODE_AT)[0])
+
+
+def zombie_status(pid: int, start_ticks: int) -> int | None:
+    """The wait status of a stranger that nobody has reaped, by the last field of proc(5) stat. Where we may not know
+    it, that field is 0: so 0 is no answer."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    if int(fields[19]) != start_ticks or fields[0] not in (b"Z", b"X"):
+        return None
+    return int(fields[49]) or None

@@ -1,0 +1,239 @@
+"""The processes of one attempt: who belongs to it, whether any lives, and how all of them are ended.
+
+A process belongs to it if it descends from us, is in the training's session or cgroup, or carries the attempt's mark
+in its environment: torchrun puts every rank into a session of its own, and a shell may redirect every descriptor, but
+hardly anything does all of it and loses the mark. Unseen is not gone: what cannot be read keeps the attempt open.
+
+Knows /proc, the mark, the lease, signals through pidfds. Refuses to know why the tree should end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from outlast.disk import files
+from outlast.errors import WorldError
+from outlast.runner import census
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from outlast.disk.identity import Identity
+    from outlast.disk.layout import AttemptFolder
+
+    Wait = Callable[[list[int], float], bool]  # pidfds, seconds -> must we hurry
+
+Members = dict[int, int]  # pid -> start ticks
+
+FREEZE_S = 2.0  # until two counts agree
+KILL_S = 60.0  # from the first KILL on; what still lives then is in the kernel's hands (D state)
+LOOK_S = 0.5  # between two counts while we wait for deaths
+PIDFDS_MAX = 64
+HOLDERS_EVERY = 4  # looking for who holds a lock reads all descriptors of the host: not at every count
+
+
+class Tree:
+    """`child` is the training's first process (None: it never came to be); `ours`: it is our own child, kept as a
+    zombie until the tree is empty, so that neither its pid nor its session can become anybody else's."""
+
+    def __init__(
+        self,
+        folder: AttemptFolder,
+        mark: str,
+        child: Identity | None,
+        *,
+        ours: bool,
+        cgroup: str | None = None,
+    ) -> None:
+        self._folder, self._child, self._ours, self._cgroup = folder, child, ours, cgroup
+        self._mark = b"\0OUTLAST_ATTEMPT_DIR=" + os.fsencode(mark) + b"\0"
+        self.unseen: list[str] = []  # of the last count
+        self.ended: set[tuple[int, int]] = set()  # (pid, start ticks) of all that we signalled to end
+        self._leased_looks = 0
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    def members(self) -> Members:
+        """All that live, but us. Raises WorldError: /proc cannot be read."""
+        return self._count(frozenset())[0]
+
+    def is_empty(self) -> bool:
+        """Nothing alive: two counts find nobody, and nobody holds the lease or the log. What stood there at the
+        first count and was not of us cannot have become so: the second reads only who is new."""
+        found, known = self._count(frozenset())
+        if found or self.unseen:
+            return False
+        found, _ = self._count(known)
+        return not found and not self.unseen
+
+    def is_leased(self) -> bool:
+        """Whether anybody still holds the lease or the log's lock: alive for sure, wherever it is."""
+        return bool(files.is_locked(self._folder.lease)) or bool(files.is_locked(self._folder.output))
+
+    def _count(self, known: frozenset[int]) -> tuple[Members, frozenset[int]]:
+        self.unseen = []
+        pids = census.pids()
+        inner = census.descendants(os.getpid()) if self._ours else set()
+        inner |= census.cgroup_members(self._cgroup)
+        session = self._session()
+        found: Members = {}
+        for pid in pids:
+            if pid in inner or (session is not None and census.session(pid) == session):
+                belongs = True
+            elif pid in known:
+                continue
+            else:
+                belongs = self._carries_mark(pid)
+            ticks = census.living(pid) if belongs else None
+            if ticks is not None:
+                found[pid] = ticks
+        if not found and self.is_leased():
+            found = self._holders()
+        return found, frozenset(pids)
+
+    def _session(self) -> int | None:
+        """The number of the training's session, None where it may be another's by now."""
+        if self._child is None:
+            return None
+        leader = int(self._child["pid"])
+        ticks = census.start_ticks(leader)
+        return leader if ticks is None or ticks == self._child["start_ticks"] else None
+
+    def _carries_mark(self, pid: int) -> bool:
+        carries = census.carries(pid, self._mark)
+        if carries is None and not self._ours and self._may_be_of_us(pid):
+            self.unseen.append(f"process {pid} ({census.name(pid)}) is this user's and cannot be read")
+        return bool(carries)
+
+    def _may_be_of_us(self, pid: int) -> bool:
+        """Of an unreadable process: whether it is this user's and began after the training. As a subreaper we need
+        not ask: whatever left the training became our child."""
+        if self._child is None or census.owner(pid) not in (os.getuid(), None):
+            return False
+        ticks = census.living(pid)
+        return ticks is not None and ticks >= self._child["start_ticks"]
+
+    def _holders(self) -> Members:
+        """Who holds the lease or the log, found by their descriptors; it lost session and environment."""
+        self._leased_looks += 1
+        if self._leased_looks % HOLDERS_EVERY != 1:
+            self.unseen.append("the lease is held")
+            return {}
+        found = {}
+        for pid in census.lock_holders((self._folder.lease, self._folder.output)):
+            ticks = census.living(pid)
+            if ticks is not None:
+                found[pid] = ticks
+        if not found and self.is_leased():
+            self.unseen.append("somebody whom we cannot see holds the lease or the log")
+        return found
+
+    # --- ending --------------------------------------------------------------------------------------------------
+
+    def end(self, grace_s: float, wait: Wait) -> bool:
+        """TERM to all, `grace_s`, KILL to all, until nobody is left; at most a minute after the first KILL. False:
+        somebody lives even then. `wait` waits for pidfds, and says whether there is no time for grace any more."""
+        return (grace_s > 0 and self._terminate(grace_s, wait)) or self._kill(wait)
+
+    def _terminate(self, grace_s: float, wait: Wait) -> bool:
+        """Whether all have gone within the grace."""
+        frozen = self._freeze()
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            for pid, ticks in frozen.items():
+                send(pid, ticks, number)
+        deadline = time.monotonic() + grace_s
+        hurry = False
+        while True:
+            members = self._seen()
+            self.ended.update(members.items())
+            left_s = deadline - time.monotonic()
+            if not members:
+                return self._is_empty()
+            if left_s <= 0 or hurry:
+                return False
+            hurry = wait_for(members, min(left_s, LOOK_S), wait)
+
+    def _kill(self, wait: Wait) -> bool:
+        deadline = time.monotonic() + KILL_S
+        while True:
+            members = self._freeze()
+            census.kill_cgroup(self._cgroup)
+            for pid, ticks in members.items():
+                send(pid, ticks, signal.SIGKILL)
+            if not members and self._is_empty():
+                return True
+            if time.monotonic() > deadline:
+                return False
+            wait_for(members, LOOK_S, wait)
+
+    def _freeze(self) -> Members:
+        """Stop all, so that none can fork behind our back: a process with a signal pending completes no fork."""
+        frozen: Members = {}
+        deadline = time.monotonic() + FREEZE_S
+        while time.monotonic() < deadline:
+            new = {pid: ticks for pid, ticks in self._seen().items() if frozen.get(pid) != ticks}
+            if not new:
+                break
+            for pid, ticks in new.items():
+                send(pid, ticks, signal.SIGSTOP)
+            frozen.update(new)
+        self.ended.update(frozen.items())
+        return frozen
+
+    def _seen(self) -> Members:
+        """As `members`; a /proc that cannot be read shows nobody, and `unseen` says so."""
+        try:
+            return self.members()
+        except WorldError as error:
+            self.unseen.append(str(error))
+            return {}
+
+    def _is_empty(self) -> bool:
+        try:
+            return self.is_empty()
+        except WorldError as error:
+            self.unseen.append(str(error))
+            return False
+
+
+def wait_for(members: Members, seconds: float, wait: Wait) -> bool:
+    """Wait until these have died (the first few of many: who waits counts again)."""
+    pidfds = []
+    try:
+        for pid, ticks in list(members.items())[:PIDFDS_MAX]:
+            pidfd = open_pidfd(pid, ticks)
+            if pidfd is not None:
+                pidfds.append(pidfd)
+        return wait(pidfds, seconds)
+    finally:
+        for pidfd in pidfds:
+            os.close(pidfd)
+
+
+def open_pidfd(pid: int, ticks: int) -> int | None:
+    """A pidfd of exactly that process, None if it is gone (or there is no descriptor left for it)."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return None
+    if census.start_ticks(pid) == ticks:
+        return pidfd
+    os.close(pidfd)
+    return None
+
+
+def send(pid: int, ticks: int, number: int) -> bool:
+    """Signal exactly that process; False if it is gone or not ours to signal."""
+    pidfd = open_pidfd(pid, ticks)
+    if pidfd is None:
+        return False
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except OSError:
+        return False
+    finally:
+        os.close(pidfd)
+    return True
