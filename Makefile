@@ -38,6 +38,7 @@ bench: $(STAMP) ## measure what benchmarks/README.md lists
 fmt: $(STAMP) ## format, and repair what the linter can
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix .
+	@$(BIN)/python scripts/reference.py
 
 clean: ## remove everything that the targets made
 	rm -rf $(VENV) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

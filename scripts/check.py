@@ -40,6 +40,7 @@ def steps() -> Iterator[Step]:
     yield Step("types", [str(BIN / "mypy"), *(name for name in kept if any((ROOT / name).rglob("*.py")))])
     yield Step("floors", [str(BIN / "lint-imports"), "--no-logo"])
     yield Step("lint", [str(BIN / "ruff"), "check", "."])
+    yield Step("pages", [sys.executable, "scripts/reference.py", "--check"])
     yield Step("format", [str(BIN / "ruff"), "format", "--check", "--quiet", "."])
 
 

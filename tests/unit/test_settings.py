@@ -25,7 +25,15 @@ def complaint(tmp_path: Path, text: str | bytes) -> str:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90", 90), ("90s", 90), ("30m", 1800), ("1h30m", 5400), ("2d", 172_800), ("1.5h", 5400), ("500ms", 0.5)],
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("30m", 1800),
+        ("1h30m", 5400),
+        ("2d", 172_800),
+        ("1.5h", 5400),
+        ("500ms", 0.5),
+    ],
 )
 def test_duration_is_read_as_people_write_it(text: str, seconds: float) -> None:
     assert settings.seconds(text) == seconds
@@ -100,7 +108,9 @@ def test_every_known_key_can_be_shown(tmp_path: Path) -> None:
         ("zzz: 1\n", 1, "slots, limits, log"),
     ],
 )
-def test_unknown_key_is_named_with_its_line_and_the_nearest(tmp_path: Path, text: str, line: int, near: str) -> None:
+def test_unknown_key_is_named_with_its_line_and_the_nearest(
+    tmp_path: Path, text: str, line: int, near: str
+) -> None:
     said = complaint(tmp_path, text)
     assert f"outlast.yaml:{line}:" in said
     assert "unknown key" in said

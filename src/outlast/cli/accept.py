@@ -53,7 +53,7 @@ def announce(workspace: Workspace, spec: Spec) -> None:
 
     try:
         requests.post(workspace.place(spec.place), "accept", spec.run, [], "outlast run")
-        start.ensure(workspace, spec.place)
+        start.ensure(workspace, spec.place, up=True)  # who starts a run takes back an earlier `down`
     except WorldError as error:
         raise WorldError(f"{spec.run} is accepted, but nobody serves it yet: {error}") from error
 

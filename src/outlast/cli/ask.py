@@ -55,7 +55,13 @@ def fulfil(workspace: Workspace, wishes: list[Wish], *, wait: bool) -> None:
 def _post(workspace: Workspace, wish: Wish) -> tuple[Place, int]:
     place = workspace.place(quick.place_of(workspace, wish.run))
     number = requests.post(place, wish.verb, wish.run, wish.args, wish.why)
-    ensure(workspace, place, goes_on=wish.goes_on)
+    try:
+        ensure(workspace, place, goes_on=wish.goes_on)
+    except WorldError as error:
+        raise WorldError(
+            f"{wish.verb} {wish.run}: asked for (request {number} of place {place.name} stands), "
+            f"but nobody hears it yet: {error}"
+        ) from error
     return place, number
 
 

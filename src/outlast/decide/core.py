@@ -6,7 +6,7 @@ next attempt, a run ends only behind a door that is shut for good, and what coul
 
 from msgspec.structs import replace
 
-from outlast.decide import asking
+from outlast.decide import asking, waits
 from outlast.decide.history import PAUSED, fold
 from outlast.decide.orders import order
 from outlast.decide.policy import CALLED_OFF, judge, since_reopened
@@ -106,11 +106,13 @@ def _waiting(spec: Spec, book: Book, phase: Waiting, sight: Sight, term: int) ->
 
 def _next_attempt(spec: Spec, book: Book, phase: Waiting, sight: Sight, term: int) -> Decision:
     n, now = book.next, sight.now
-    if sight.holds or book.holds or book.want != "run" or not sight.granted:
+    if sight.holds or book.holds or book.want != "run":
         return Decision()
-    left_s = wait_left_s(phase, now)
+    left_s = waits.left_s(phase, now)
     if left_s > 0:
         return Decision(wake_in_s=left_s)
+    if not sight.granted:
+        return Decision()
     why = "the first attempt" if not book.chosen else f"the next attempt, after: {book.why}"
     chosen = Chosen(at=now, run=spec.run, why=why, n=n, order=f"order.{term}.json")
     return Decision((chosen,), (_launch(spec, book, n, term),))
@@ -160,7 +162,7 @@ def _call_off(book: Book, attempt: AttemptId, sight: Sight) -> Decision | None:
 
 def _again(spec: Spec, book: Book, phase: Trying, now: Moment, term: int) -> Decision:
     """Chosen, and nothing of it is to be seen: the same launch again, ever more slowly, and bounded."""
-    since_s = _since_s(phase.since, now)
+    since_s = waits.since_s(phase.since, now)
     launches = 0 if since_s is None else phase.launches  # another boot: what was on its way is gone
     due_s = sum(min(REPEAT_LONGEST_S, REPEAT_FIRST_S * 2.0**i) for i in range(min(launches, REPEATS_MAX)))
     if since_s is not None and since_s < due_s:
@@ -293,17 +295,6 @@ def timeout_left_s(spec: Spec, book: Book) -> float | None:
         return None
     spent_s = sum(ended.ending.lasted_s or 0.0 for ended in since_reopened(book))
     return max(1.0, spec.timeout_s - spent_s)
-
-
-def wait_left_s(phase: Waiting, now: Moment) -> float:
-    """What is left of a wait. Begun on another boot, it starts anew with this one: no wait is skipped, and none lasts
-    for ever, because of another boot's clock."""
-    passed_s = _since_s(phase.since, now)
-    return phase.wait_s - (now.mono_s if passed_s is None else passed_s)
-
-
-def _since_s(since: Moment, now: Moment) -> float | None:
-    return now.mono_s - since.mono_s if since.boot == now.boot else None
 
 
 def _launch(spec: Spec, book: Book, n: int, term: int) -> Launch:

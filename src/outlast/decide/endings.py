@@ -13,9 +13,13 @@ from outlast.facts.closed import assert_never
 from outlast.facts.entries import AttemptVerdict
 
 NO_VALID_CHECKPOINT, SPAWN_FAILED, CALLED_OFF = "no_valid_checkpoint", "spawn failed", "called off"
+NEVER_BEGAN, NO_CAUSE = "never_began", "none"
 WORDS = ("running", "stopped", "done", "do-not-restart")  # the last word of a rank, in the page it shares
 FROM_OUTSIDE = (1, 2, 15)  # HUP, INT, TERM that nobody here sent: reboot, administrator, preemption
 KILL = 9
+NEVER_BEGAN_FREE = (
+    3  # in a row: no training instruction ran, so they cost nothing; but nothing goes on for ever
+)
 # What a backend's own word says of an attempt whose end nobody saw.
 WORD_CAUSES = {
     "REBOOT": "reboot",
@@ -40,11 +44,13 @@ class Reading(NamedTuple):
 
 
 class Case(NamedTuple):
-    """An ending, and what it is measured by. `had_progress`: an earlier attempt of this run got on."""
+    """An ending, and what it is measured by. `had_progress`: an earlier attempt of this run got on; `never_began_yet`:
+    how many attempts in a row before this one did not begin, though nobody called them off."""
 
     spec: Spec
     ending: Ending
     had_progress: bool = False
+    never_began_yet: int = 0
 
     @property
     def target(self) -> int | None:
@@ -164,20 +170,20 @@ RULES: tuple[Rule, ...] = (
         "nothing was left to train",
         lambda case: case.code == 0 and _began_at_target(case) and not case.trained and not case.had_progress,
         "no-op", "no_op",
-        lambda case: f"nothing was trained: it resumed at step {case.ending.resumed_step}, and the target is {case.target}",
+        lambda case: f"nothing was trained: resumed at step {case.ending.resumed_step}, the target is {case.target}",
         free=True, restart="never", closing="no-op",
     ),
     Rule(
         "exit 0, and what was declared or known holds",
         lambda case: case.code == 0 and case.proven,
-        "finished", "none",
+        "finished", NO_CAUSE,
         lambda case: f"exit 0 at step {case.step} of {case.target}" if case.reached else "exit 0; --done-when holds",
         free=True, closing="completed",
     ),
     Rule(
         "nobody saw its exit, but its own record says that it was done",
         lambda case: case.lost and case.reached and case.words == {"done"},
-        "finished", "none",
+        "finished", NO_CAUSE,
         lambda case: f"nobody saw its exit, but its own record says done at step {case.step} of {case.target}",
         free=True, closing="completed",
     ),
@@ -208,8 +214,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "never began",
+        lambda case: case.never_began("") and case.never_began_yet < NEVER_BEGAN_FREE,
+        "never-began", NEVER_BEGAN, lambda case: case.how, free=True,
+    ),
+    Rule(
+        "never began, time and again",
         lambda case: case.never_began(""),
-        "never-began", "never_began", lambda case: case.how,
+        "never-began", NEVER_BEGAN, lambda case: case.how,
     ),
     Rule(
         "stopped on request",
@@ -262,7 +273,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "exit 0, and nothing was declared",
         lambda case: case.code == 0,
-        "finished", "none", lambda case: "exit 0", free=True, closing="completed",
+        "finished", NO_CAUSE, lambda case: "exit 0", free=True, closing="completed",
     ),
     Rule(
         "killed by the kernel for memory",
@@ -299,6 +310,5 @@ def _last_word(said: str) -> str:
 
 
 def _section(told_by: str) -> str:
-    """ "stall in eval: no progress for 61 s" -> "eval"; "stall: ..." -> "train"."""
-    words = told_by.partition(":")[0].split()
-    return words[-1] if len(words) > 1 else "train"
+    """ "stall: no progress for 61 s (limit 60 s, section eval)" -> "eval"; without one: "train"."""
+    return told_by.rpartition(", section ")[2].rstrip(")") if ", section " in told_by else "train"

@@ -5,7 +5,7 @@ mean). Then the budget. Not knowing is never success.
 """
 
 from outlast.decide.endings import CALLED_OFF as CALLED_OFF
-from outlast.decide.endings import RULES, Case, Reading
+from outlast.decide.endings import NEVER_BEGAN, RULES, Case, Reading
 from outlast.facts import (
     Book,
     Candidate,
@@ -73,7 +73,7 @@ def judge(spec: Spec, book: Book, n: int, ending: Ending, newest: Candidate | No
 
 def read(spec: Spec, book: Book, ending: Ending) -> Reading:
     """The ending's own meaning, whatever the budget."""
-    case = Case(spec, ending, any(ended.progressed for ended in book.endings))
+    case = Case(spec, ending, any(ended.progressed for ended in book.endings), _never_began_in_a_row(book))
     for rule in RULES:
         if rule.when(case):
             return rule.reading(case)
@@ -130,6 +130,15 @@ def charged_in_a_row(book: Book) -> tuple[Ended, ...]:
         if ended.charged:
             charged.append(ended)
     return tuple(reversed(charged))
+
+
+def _never_began_in_a_row(book: Book) -> int:
+    count = 0
+    for ended in reversed(since_reopened(book)):
+        if ended.cause.name != NEVER_BEGAN:
+            break
+        count += 1
+    return count
 
 
 def since_reopened(book: Book) -> tuple[Ended, ...]:

@@ -6,7 +6,7 @@ paused, held or in its backoff takes no place. Refuses to know what a slot is.
 
 from collections.abc import Iterable, Mapping
 
-from outlast.decide.core import wait_left_s
+from outlast.decide import waits
 from outlast.facts import Book, Fact, Moment, Outcome, Priority, RunId, Spec, Waiting
 
 AGEING_S = 1800.0  # a waiting run rises one class in so long
@@ -91,7 +91,7 @@ def _order(waiter: Waiter, ageing_s: float) -> tuple[int, int, float, str]:
 def _held(book: Book, now: Moment) -> str:
     if book.holds or book.want != "run":
         return f"{book.holds[0] if book.holds else book.want}: {book.why}"
-    if isinstance(book.phase, Waiting) and wait_left_s(book.phase, now) > 0:
+    if isinstance(book.phase, Waiting) and waits.left_s(book.phase, now) > 0:
         return f"backoff: {book.why}"
     return ""
 

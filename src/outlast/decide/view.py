@@ -1,10 +1,17 @@
 """What every screen shows of a run, as plain dicts: a fold, never a second truth. Field names are those of
-docs/json.md (`show --json`) and fixed."""
+docs/json.md (`show --json`) and fixed.
+
+Knows the words of the table of ends. Refuses to know a clock: what is shown as of now comes in.
+"""
 
 from typing import Any
 
+from outlast.decide.endings import NO_CAUSE
+from outlast.decide.history import PAUSED
 from outlast.facts import (
     Book,
+    Candidate,
+    Cause,
     Chosen,
     Done,
     Ended,
@@ -26,20 +33,19 @@ _PROGRESS = (
     "step", "total", "epoch", "total_epochs", "loss", "val_loss", "section", "rate", "eta_s", "elapsed_s",
     "updated_at", "source", "confidence",
 )  # fmt: skip
+_ROW = (
+    "id", "name", "phase", "waiting_for", "outcome", "created_at", "updated_at", "ended_at", "tags", "why", "place",
+)  # fmt: skip
+# What a run may wait for. "slot: it needs 2, 1 of 4 are free" waits for a slot.
+WAITS_FOR = ("disk", "slot", "backoff", "dependency", "credentials", "person", "scheduler", "code-changed")
 
 
-def snapshot(spec: Spec, book: Book, live: Live) -> dict[str, Any]:
-    """`live` is the current attempt's progress.json, None if there is none."""
-    phase, waiting_for = phase_of(book, live)
+def snapshot(spec: Spec, book: Book, live: Live, note: str = "") -> dict[str, Any]:
+    """`live` is the current attempt's progress.json, None if there is none; `note` why the run waits now, beginning
+    with what for ("slot: ...", "disk: ...")."""
+    phase, waiting_for = phase_of(book, live, note)
     done = book.phase if isinstance(book.phase, Done) else None
     last = book.endings[-1] if book.endings else None
-    cause = (
-        done.cause
-        if done is not None
-        else last.cause
-        if last is not None and last.verdict != "finished"
-        else None
-    )
     return {
         "id": spec.run,
         "name": spec.name,
@@ -54,8 +60,8 @@ def snapshot(spec: Spec, book: Book, live: Live) -> dict[str, Any]:
         "waiting_for": waiting_for,
         "outcome": done.outcome if done is not None else None,
         "proof": done.proof if done is not None else None,
-        "cause": cause.name if cause is not None else None,
-        "why": book.why,
+        "cause": _cause_of_run(done, last),
+        "why": note or book.why,
         "created_at": time_of(book.accepted),
         "updated_at": time_of(book.updated or book.accepted),
         "ended_at": time_of(done.at) if done is not None else None,
@@ -63,34 +69,20 @@ def snapshot(spec: Spec, book: Book, live: Live) -> dict[str, Any]:
         "target_step": spec.target_step,
         "progress": _progress(book, live),
         "goodput": goodput(book, done),
-        "attempts": [_attempt(spec, chosen, _ending_of(book, chosen.n)) for chosen in book.chosen],
-        "checkpoints": [],
+        "attempts": _attempts(spec, book),
+        "checkpoints": [_checkpoint(candidate) for candidate in book.verified],
         "incidents": [],
         "actions": [],
     }
 
 
-def row(spec: Spec, book: Book, live: Live) -> dict[str, Any]:
+def row(spec: Spec, book: Book, live: Live, note: str = "") -> dict[str, Any]:
     """The run's line on the board, which `ls` and `status` read."""
-    whole = snapshot(spec, book, live)
+    whole = snapshot(spec, book, live, note)
     progress = whole["progress"] or {}
-    kept = (
-        "id",
-        "name",
-        "phase",
-        "waiting_for",
-        "outcome",
-        "created_at",
-        "updated_at",
-        "ended_at",
-        "tags",
-        "why",
-        "place",
-    )
-    last = book.endings[-1].verdict if book.endings else None
     return {
-        **{name: whole[name] for name in kept},
-        "verdict": last,
+        **{name: whole[name] for name in _ROW},
+        "verdict": book.endings[-1].verdict if book.endings else None,
         "attempt": book.chosen[-1].n if book.chosen else 0,
         **{name: progress.get(name) for name in ("step", "total", "loss", "rate", "eta_s")},
     }
@@ -115,7 +107,7 @@ def words(shown: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def phase_of(book: Book, live: Live) -> tuple[str, str | None]:
+def phase_of(book: Book, live: Live, note: str = "") -> tuple[str, str | None]:
     """(phase, waiting_for): queued launching running waiting paused ended."""
     match book.phase:
         case Done():
@@ -125,30 +117,41 @@ def phase_of(book: Book, live: Live) -> tuple[str, str | None]:
         case Shutting():
             return "waiting", None
         case Waiting(wait_s=wait_s):
-            if "paused" in book.holds or book.want == "pause":
+            if PAUSED in book.holds or book.want == "pause":
                 return "paused", None
-            if book.holds:
-                return "waiting", book.holds[0].partition(":")[0]
-            if not book.endings:
-                return "queued", None
-            return ("waiting", "backoff") if wait_s > 0 else ("queued", None)
+            for word in (*book.holds, note, "backoff" if wait_s > 0 and not note else ""):
+                if (waiting_for := word.partition(":")[0]) in WAITS_FOR:
+                    return "waiting", waiting_for
+            return ("waiting", "person") if book.holds else ("queued", None)
         case _:
             assert_never(book.phase)
 
 
 def goodput(book: Book, done: Done | None) -> dict[str, float | None]:
-    """Useful: the time of attempts that made progress or ended the run; lost: of the others; down: between attempts."""
-    useful = sum(_lasted(e) for e in book.endings if e.progressed or e.verdict in ("finished", "interrupted"))
-    lost = sum(_lasted(e) for e in book.endings) - useful
+    """Useful: time whose work was kept; lost: time whose work was not; down: time in which nothing ran."""
+    lasted = sum(ended.ending.lasted_s or 0.0 for ended in book.endings)
+    useful = sum((ended.ending.lasted_s or 0.0) * _share_kept(ended) for ended in book.endings)
     until = done.at if done is not None else book.updated or book.accepted
     total = max(0.0, until.wall_s - book.accepted.wall_s)
     return {
         "useful_s": round(useful, 3),
-        "lost_s": round(lost, 3),
-        "down_s": round(max(0.0, total - useful - lost), 3) if done is not None else None,
+        "lost_s": round(lasted - useful, 3),
+        "down_s": round(max(0.0, total - lasted), 3) if done is not None else None,
         "total_s": round(total, 3),
         "ratio": round(min(1.0, useful / total), 4) if total > 0 and done is not None else None,
     }
+
+
+def _share_kept(ended: Ended) -> float:
+    """All of an attempt that finished; of another one, the steps up to its checkpoint."""
+    if ended.verdict == "finished":
+        return 1.0
+    begin, last, kept = ended.ending.resumed_step or 0, ended.ending.last_step, ended.checkpoint_step
+    if kept is None or not ended.progressed:
+        return 0.0
+    if last is None or last <= begin:
+        return 1.0  # a checkpoint came, and nobody saw the steps: what was lost after it is not known
+    return max(0.0, min(1.0, (kept - begin) / (last - begin)))
 
 
 def time_of(moment: Moment) -> str:
@@ -167,6 +170,18 @@ def time_of(moment: Moment) -> str:
     return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}Z"
 
 
+def _attempts(spec: Spec, book: Book) -> list[dict[str, Any]]:
+    """One that has no end, and is not being tried, found its own door shut for good."""
+    ends = {ended.n: ended for ended in book.endings}
+    shown = []
+    for chosen in book.chosen:
+        attempt = _attempt(spec, chosen, ends.get(chosen.n))
+        if chosen.n not in ends and not (isinstance(book.phase, Trying) and book.phase.n == chosen.n):
+            attempt |= {"verdict": "never-began", "why": "its door was shut before it began"}
+        shown.append(attempt)
+    return shown
+
+
 def _attempt(spec: Spec, chosen: Chosen, ended: Ended | None) -> dict[str, Any]:
     ending = ended.ending if ended is not None else None
     by = ending.by if ending is not None else None
@@ -180,7 +195,7 @@ def _attempt(spec: Spec, chosen: Chosen, ended: Ended | None) -> dict[str, Any]:
         "started_at": time_of(chosen.at),
         "ended_at": time_of(ending.at) if ending is not None else None,
         "verdict": ended.verdict if ended is not None else None,
-        "cause": ended.cause.name if ended is not None else None,
+        "cause": _named(ended.cause) if ended is not None else None,
         "why": ended.why if ended is not None else None,
         "exit": exit_of(ending.exit) if ending is not None else None,
         "told": ending.told if ending is not None and ending.told != "run" else None,
@@ -201,10 +216,10 @@ def exit_of(end: Exit) -> dict[str, Any]:
             return {"kind": "exited", "code": code, "signal": None}
         case Signalled(signal=signal):
             return {"kind": "signalled", "code": None, "signal": signal}
-        case NeverBegan():
-            return {"kind": "never-began", "code": None, "signal": None}
-        case Lost():
-            return {"kind": "lost", "code": None, "signal": None}
+        case NeverBegan(why=why):
+            return {"kind": "never-began", "code": None, "signal": None, "why": why}
+        case Lost(why=why):
+            return {"kind": "lost", "code": None, "signal": None, "why": why}
         case _:
             assert_never(end)
 
@@ -225,9 +240,23 @@ def _progress(book: Book, live: Live) -> dict[str, Any] | None:
     return None
 
 
-def _ending_of(book: Book, n: int) -> Ended | None:
-    return next((ended for ended in book.endings if ended.n == n), None)
+def _checkpoint(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "path": candidate.path,
+        "step": candidate.step,
+        "format": candidate.format,
+        "verdict": "whole",
+        "level": None,
+        "reasons": [],
+        "pinned": None,
+    }
 
 
-def _lasted(ended: Ended) -> float:
-    return ended.ending.lasted_s or 0.0
+def _cause_of_run(done: Done | None, last: Ended | None) -> str | None:
+    if done is not None:
+        return _named(done.cause)
+    return _named(last.cause) if last is not None else None
+
+
+def _named(cause: Cause | None) -> str | None:
+    return cause.name if cause is not None and cause.name != NO_CAUSE else None

@@ -1,7 +1,7 @@
 """The doors of an attempt, read as they stand: claim, started.json, exit.json. Doors are read before anybody is asked.
 
-Knows the order of looking (what was made later is read last, so that nothing is missed). Refuses to know what
-follows from it.
+Knows the order of looking (exit.json before started.json: an end is never seen without its beginning). Refuses to
+know what follows from it.
 """
 
 from typing import Any
@@ -28,8 +28,8 @@ def doors(folder: AttemptFolder) -> dict[str, Any]:
         raise Damaged(f"{folder.claim}: it neither begins nor shuts an attempt")
     if kind == "shut":
         return {"door": "shut", "claim": claim}
-    started = files.read(folder.started)
     exit_record = files.read(folder.exit)
+    started = files.read(folder.started)
     if exit_record is None:
         return {"door": "begun", "claim": claim, "started": started}
     return {"door": "closed", "claim": claim, "started": started, "exit": exit_record}

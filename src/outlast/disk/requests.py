@@ -22,7 +22,7 @@ _NAME = re.compile(r"[0-9]{8,12}\.json")
 
 
 def post(place: Place, verb: str, run: str | None, args: list[tuple[str, str]], why: str) -> int:
-    """Make the next request durable and give its number. Raises WorldError: it is not posted."""
+    """Make the next request durable and give its number. Raises WorldError: it is not known to be posted."""
     files.make_directory(place.requests)
     number = (numbers(place) or [0])[-1] + 1
     record: dict[str, Any] = {

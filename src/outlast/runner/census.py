@@ -104,6 +104,14 @@ def descendants(root: int) -> set[int]:
     return found
 
 
+def dead_children(parent: int) -> list[int]:
+    """Its zombies."""
+    direct = _children(parent)
+    if direct is None:
+        direct = [pid for pid in pids() if (fields := stat(pid)) is not None and int(fields[1]) == parent]
+    return [pid for pid in direct if state(pid) in DEAD]
+
+
 def cgroup_members(cgroup: str | None) -> set[int]:
     if cgroup is None:
         return set()
@@ -148,9 +156,9 @@ def _holds(pid: int, wanted: set[tuple[int, int]]) -> bool:
             found = os.stat(f"/proc/{pid}/fd/{number}")
         except OSError:
             continue
-        if (found.st_dev, found.st_ino) in wanted:
-            if b"FLOCK" in (read(f"/proc/{pid}/fdinfo/{number}") or b""):
-                return True
+        is_wanted = (found.st_dev, found.st_ino) in wanted
+        if is_wanted and b"FLOCK" in (read(f"/proc/{pid}/fdinfo/{number}") or b""):
+            return True
     return False
 
 

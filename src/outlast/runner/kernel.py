@@ -6,6 +6,7 @@ Knows numbers of the kernel's headers. Refuses to fail: where a call is missing,
 from __future__ import annotations
 
 import fcntl
+import select
 import struct
 
 try:
@@ -24,40 +25,50 @@ PIDFD_INFO_EXIT = 1 << 3  # linux/pidfd.h, Linux 6.15
 PIDFD_INFO_BYTES = 64  # struct pidfd_info as it was first published; exit_code is its last word
 PIDFD_GET_INFO = (3 << 30) | (PIDFD_INFO_BYTES << 16) | (0xFF << 8) | 11  # _IOWR(0xFF, 11, struct pidfd_info)
 EXIT_CODE_AT = 60
+NOT_YET = -1
 
 
 def be_subreaper(on: bool = True) -> bool:
     """Orphans among our descendants become our children, and not those of pid 1."""
-    return _libc is not None and _libc.prctl(PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0) == 0
+    return _libc is not None and bool(_libc.prctl(PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0) == 0)
 
 
 def die_with_parent(number: int) -> bool:
     """Get signal `number` when the process that forked us dies."""
-    return _libc is not None and _libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) == 0
+    return _libc is not None and bool(_libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) == 0)
 
 
 def punch_hole(fd: int, offset: int, length: int) -> bool:
     """Give the blocks of a part of a file back to the disk; it reads as zeros from now on. False: not possible here."""
-    return _libc is not None and _fallocate(fd, KEEP_SIZE_AND_PUNCH_HOLE, offset, length) == 0
+    return _libc is not None and bool(_fallocate(fd, KEEP_SIZE_AND_PUNCH_HOLE, offset, length) == 0)
 
 
-def wait_status(pidfd: int) -> int | None:
-    """The wait status of a process that is not our child and that its parent has reaped; None: the kernel does not
-    tell (before 6.15), or nobody has reaped it yet."""
+def status_of(pidfd: int, pid: int, start_ticks: int, within_s: float) -> int | None:
+    """The wait status of a process that has ended and is not our child; None: nobody tells."""
+    found = _zombie_status(pid, start_ticks)
+    if found is None and _ask(pidfd) is not None:
+        reaped = select.poll()
+        reaped.register(pidfd, 0)  # hung up once its parent has reaped it (Linux 6.14)
+        reaped.poll(within_s * 1000)
+        found = _ask(pidfd)
+        found = None if found == NOT_YET else found
+    return found
+
+
+def _ask(pidfd: int) -> int | None:
+    """By PIDFD_GET_INFO (Linux 6.15); NOT_YET: not reaped; None: this kernel does not tell."""
     buffer = bytearray(struct.pack("<Q", PIDFD_INFO_EXIT).ljust(PIDFD_INFO_BYTES, b"\0"))
     try:
         fcntl.ioctl(pidfd, PIDFD_GET_INFO, buffer)
     except OSError:
         return None
     (mask,) = struct.unpack_from("<Q", buffer)
-    if not mask & PIDFD_INFO_EXIT:
-        return None
-    return int(struct.unpack_from("<i", buffer, EXIT_CODE_AT)[0])
+    return int(struct.unpack_from("<i", buffer, EXIT_CODE_AT)[0]) if mask & PIDFD_INFO_EXIT else NOT_YET
 
 
-def zombie_status(pid: int, start_ticks: int) -> int | None:
-    """The wait status of a stranger that nobody has reaped, by the last field of proc(5) stat. Where we may not know
-    it, that field is 0: so 0 is no answer."""
+def _zombie_status(pid: int, start_ticks: int) -> int | None:
+    """While nobody has reaped it, by the last field of proc(5) stat. Where we may not know it, that field is 0: so
+    0 is no answer."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()

@@ -32,6 +32,14 @@ class Output:
     def size(self) -> int:
         return os.fstat(self._fd).st_size
 
+    def append(self, body: bytes) -> None:
+        """What came through a terminal of ours; on a full disk it is lost, and the training goes on."""
+        try:
+            os.lseek(self._fd, 0, os.SEEK_END)
+            files.write_all(self._fd, body)
+        except OSError as error:
+            self._words.say_once(f"output is lost: {error.strerror}")
+
     def bound(self) -> None:
         """Give the middle back once head and rest exceed the bound."""
         size = self.size()

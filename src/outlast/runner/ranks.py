@@ -6,6 +6,7 @@ sequence: no clock of a rank is believed.
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 
@@ -63,6 +64,14 @@ class _Seat:
         self.page, self.inode = page, inode
         self.beat: Beat | None = None
 
+    def look(self) -> Beat | None:
+        """What it says now; its last state, if it is gone or was scribbled over."""
+        try:
+            self.beat = self.page.read() or self.beat
+        except (OSError, ValueError, OverflowError):
+            return self.beat
+        return self.beat
+
 
 class Ranks:
     def __init__(self, folder: str) -> None:
@@ -76,11 +85,7 @@ class Ranks:
         self._take_seats()
         newest: dict[int, Beat] = {}
         for seat in self._seats.values():
-            try:
-                seat.beat = seat.page.read() or seat.beat
-            except (OSError, ValueError, OverflowError):
-                pass  # gone, or scribbled over: its last state stays
-            beat = seat.beat
+            beat = seat.look()
             if beat is not None and (
                 beat.rank not in newest or newest[beat.rank].start_ticks <= beat.start_ticks
             ):
@@ -111,7 +116,7 @@ class Ranks:
                 seat.page.close()
             self._seats[name] = _Seat(page, inode)
 
-    # --- what they say ----------------------------------------------------------------------------------------------
+    # --- what they say --------------------------------------------------------------------------------------
 
     @property
     def first(self) -> Beat | None:
@@ -128,12 +133,12 @@ class Ranks:
         words = [(beat.rank, f"{beat.word} at step {_word_step(beat)}") for beat in self.beats]
         if len(words) > WORDS_MAX:
             differing = [
-                each for before, each in zip(words, words[1:], strict=False) if before[1] != each[1]
+                each for before, each in itertools.pairwise(words) if before[1] != each[1]
             ]
             words = [words[0], *differing][:WORDS_MAX]
         return [f"rank {rank}: {text}" for rank, text in words]
 
-    # --- what they are told -----------------------------------------------------------------------------------------
+    # --- what they are told ---------------------------------------------------------------------------------
 
     def stop_at(self, steps_per_s: float) -> int:
         """A step that every rank can still stop at: a lone rank's own, else two beyond the first runner's, and more

@@ -17,14 +17,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from outlast.disk.layout import Place
 
-OURS = ("OUTLAST_", "PYTHON", "LD_")
+OURS = ("OUTLAST_", "PYTHON")
 
 
 def is_missing(place: Place) -> bool:
     """Whether nobody holds the place though somebody should: not if it was told to leave."""
     try:
-        if files.is_locked(place.lock) is not False:
-            return False  # held, or never made: nobody has ever ruled here
+        if files.is_locked(place.lock):
+            return False
         said = files.read(place.supervisor)
     except OutlastError:
         return False  # unseen: the next look is soon

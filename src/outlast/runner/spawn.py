@@ -54,9 +54,10 @@ class Gate:
     def open(self) -> None:
         try:
             os.write(self._go, GO)
-        except OSError:
-            pass  # it died at the gate: its end says so
-        self.close()
+        except BrokenPipeError:
+            return  # it died at the gate: its end says so
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Not opened before: the child sees the end of the pipe and leaves."""
@@ -159,7 +160,9 @@ def _put_on(plan: Plan) -> None:
     try:
         os.chdir(plan.cwd)
     except OSError as error:
-        raise OSError(error.errno, f"cannot enter the working directory: {error.strerror}", plan.cwd) from error
+        raise OSError(
+            error.errno, f"cannot enter the working directory: {error.strerror}", plan.cwd
+        ) from error
 
 
 def _high_fd() -> int:

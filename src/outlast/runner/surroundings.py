@@ -9,7 +9,7 @@ import _socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
 CHECKPOINT = "{checkpoint}"

@@ -36,8 +36,8 @@ HOLDERS_EVERY = 4  # looking for who holds a lock reads all descriptors of the h
 
 
 class Tree:
-    """`child` is the training's first process (None: it never came to be); `ours`: it is our own child, kept as a
-    zombie until the tree is empty, so that neither its pid nor its session can become anybody else's."""
+    """`child` is the training's first process (None: it never came to be). Our own child is kept as a zombie until the
+    tree is empty, so that neither its pid nor its session becomes anybody else's. `ours`: we are its subreaper."""
 
     def __init__(
         self,
@@ -76,8 +76,7 @@ class Tree:
     def _count(self, known: frozenset[int]) -> tuple[Members, frozenset[int]]:
         self.unseen = []
         pids = census.pids()
-        inner = census.descendants(os.getpid()) if self._ours else set()
-        inner |= census.cgroup_members(self._cgroup)
+        inner = census.descendants(os.getpid()) | census.cgroup_members(self._cgroup)
         session = self._session()
         found: Members = {}
         for pid in pids:

@@ -226,13 +226,17 @@ def test_the_longest_and_latest_mount_holds_the_path(path: str, kind: str) -> No
     assert workspaces.filesystem(path, MOUNTS) == kind
 
 
-@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "lustre", "gpfs", "beegfs", "9p", "fuse.sshfs", "fuse.juicefs"])
+@pytest.mark.parametrize(
+    "kind", ["nfs", "nfs4", "cifs", "lustre", "gpfs", "beegfs", "9p", "fuse.sshfs", "fuse.juicefs"]
+)
 def test_on_a_network_file_system_the_place_is_the_host(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workspaces, "filesystem", lambda path: kind)
     assert workspaces.place_name(Workspace("/x")) == os.uname().nodename
 
 
-@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "fuseblk", "fuse.fuse-overlayfs", ""])
+@pytest.mark.parametrize(
+    "kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "fuseblk", "fuse.fuse-overlayfs", ""]
+)
 def test_on_a_local_file_system_the_place_is_local(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workspaces, "filesystem", lambda path: kind)
     assert workspaces.place_name(Workspace("/x")) == "local"

@@ -1,0 +1,75 @@
+"""The life of a runner, from its first reservation to its last act: begin one attempt, or take over its watch.
+
+    reserve room for the last words -> claim, locked from birth -> resume check -> fork, gate, started.json, "go"
+    -> watch -> sweep -> exit.json -> make sure that somebody rules
+
+Started as `python -I -S -c BOOT ROOT ATTEMPT_DIR ORDER_NAME`. Leaves with 0 when the end is recorded, with 75 when
+there is nothing here for it to do. Knows doors and their order. Refuses to know why this attempt, and what follows.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from outlast.disk import attempt, clock, files, identity
+from outlast.disk.layout import AttemptFolder
+from outlast.errors import OK, TRY_AGAIN, WorldError
+from outlast.runner import attire, begin, ring, takeover
+from outlast.runner.ears import Ears
+from outlast.runner.post import Post
+from outlast.runner.takeover import Leave
+from outlast.runner.watch import place_of
+from outlast.runner.words import Words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SCHEMA = 1
+
+
+def main() -> int:
+    folder = AttemptFolder(sys.argv[1])
+    try:
+        umask = attire.put_on(folder.path)
+        words = Words(folder)
+    except (OSError, WorldError) as error:
+        print(f"outlast runner: {error}", flush=True)
+        return TRY_AGAIN
+    try:
+        live(folder, sys.argv[2], words, umask)
+    except (Leave, WorldError) as error:
+        words.say_aloud(f"leaving: {error}")
+        return TRY_AGAIN
+    return OK
+
+
+def live(folder: AttemptFolder, order_name: str, words: Words, umask: int) -> None:
+    """Raises Leave and WorldError: nothing was done here, or another does it."""
+    before = folder.before()
+    if before is not None and not attempt.is_over(before):
+        raise Leave(f"attempt {before.n} is not over")
+    post = Post(folder, order_name, words, Ears())
+    try:
+        made = files.make_once(folder.claim, _claim(order_name), lock=True)
+        if made.ours:
+            begin.begin(post, umask)
+        else:
+            takeover.take_over(post, made.record)
+        post.tidy()
+    finally:
+        post.reserved.release()
+    ring.ensure(place_of(folder, post.order), list(post.order.get("supervisor") or ()))
+
+
+def _claim(order_name: str) -> dict[str, Any]:
+    me = identity.identity()
+    where = {"type": "Where", "backend": "local", "cluster": "", "job": "", "submitted": "", "restarts": 0}
+    return {
+        "schema": SCHEMA,
+        "kind": "begun",
+        "by": me,
+        "where": {**where, "host": me["host"]},
+        "order": order_name,
+        "at": clock.moment(),
+    }

@@ -1,0 +1,133 @@
+"""What a runner has in its hands once it has reserved what it needs, and how it leaves: the exit record, made once.
+
+Knows the reserved room, the order, what was told. Refuses to know whether the attempt was begun here or taken over.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from outlast.disk import files
+from outlast.errors import Damaged, WorldError
+from outlast.runner import ending, ranks, reading
+from outlast.runner.output import Output
+from outlast.runner.progress import Progress
+from outlast.runner.ranks import Ranks
+from outlast.runner.stopping import Stopping
+from outlast.runner.watch import Subject, Watch, told_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from outlast.disk.layout import AttemptFolder
+    from outlast.runner.ears import Ears
+    from outlast.runner.tree import Tree
+    from outlast.runner.words import Words
+
+AGAIN_S = 1.0
+
+
+class Post:
+    def __init__(self, folder: AttemptFolder, order_name: str, words: Words, ears: Ears) -> None:
+        """Reserves the room of the exit record before any deed. Raises WorldError."""
+        self.folder, self.words, self.ears = folder, words, ears
+        self.order = order(folder, order_name)
+        self.reserved = files.Reserved(folder.exit)
+        resume = self.order.get("resume")
+        self.stopping = Stopping(float(self.order["stop_limit_s"]), resume["root"] if resume else None)
+
+    def wait(self, pidfds: list[int], seconds: float) -> bool:
+        """For a tree that is ended without a watch."""
+        self.ears.wait(pidfds, seconds)
+        return False
+
+    def now_s(self) -> float:
+        return time.monotonic()
+
+    def watch(self, subject: Subject, tree: Tree, heartbeat: str) -> Watch:
+        return Watch(
+            self.folder,
+            self.order,
+            subject,
+            ears=self.ears,
+            words=self.words,
+            tree=tree,
+            ranks=Ranks(heartbeat),
+            output=Output(self.folder, int(self.order["log_bytes_max"]), self.words),
+            progress=Progress(self.folder, self.order.get("target_step")),
+            stopping=self.stopping,
+        )
+
+    def end_never_began(self, why: str) -> None:
+        self._make(ending.record(ending.never_began(why), self.stopping, None))
+
+    def end(self, end: dict[str, Any], watch: Watch, started: dict[str, Any], **more: Any) -> None:
+        """Once nothing lives: the record of the end."""
+        self._make(
+            ending.record(
+                end,
+                self.stopping,
+                watch.ranks,
+                resumed_from=started["resumed_from"],
+                resumed_step=started["resumed_step"],
+                done=self._done(watch.ranks, started),
+                hints=watch.hints,
+                **{"lasted_s": watch.lasted_s, **more},
+            )
+        )
+        if started["heartbeat"]:
+            ranks.remove_folder(started["heartbeat"])
+
+    def _done(self, seen: Ranks, started: dict[str, Any]) -> bool | None:
+        try:
+            return reading.holds(
+                self.order.get("done_when") or "",
+                log=self.folder.output,
+                cwd=self.order["cwd"],
+                file_before=started.get("done_file"),
+                last_step=seen.first.step if seen.first else None,
+            )
+        except (WorldError, ValueError) as error:
+            self.words.say(f"--done-when: {error}")
+            return False
+
+    def _make(self, record: dict[str, Any]) -> None:
+        """Again until it is known that a record stands. Whoever made it first is right; ours then lies beside it."""
+        while True:
+            try:
+                made = self.reserved.make(record)
+                break
+            except Damaged:
+                raise
+            except WorldError as error:
+                self.words.say_once(f"the end cannot be recorded yet: {error}")
+                self.ears.wait((), AGAIN_S)
+        if not made.ours:
+            self.words.say("an end was recorded before ours, which lies beside it as exit.late.json")
+            self.reserved.late(self.folder.exit_late)
+        self.words.say(f"ended: {record['exit']}")
+
+    def tidy(self) -> None:
+        """What nobody needs any more once the end is recorded."""
+        for name in os.listdir(self.folder.path):
+            if name.startswith(
+                (".exit.json.", ".claim.", ".started.json.", ".told.json.", ".progress.json.")
+            ):
+                files.remove(os.path.join(self.folder.path, name))
+        files.remove(told_path(self.folder))
+
+
+def order(folder: AttemptFolder, name: str) -> dict[str, Any]:
+    """Raises WorldError."""
+    path = os.path.join(folder.path, name)
+    found = files.read(path)
+    if found is None:
+        raise WorldError(f"{path}: there is no such order")
+    missing = [
+        key for key in ("attempt", "argv", "cwd", "env", "stall_limits_s", "stop_grace_s") if key not in found
+    ]
+    if missing:
+        raise Damaged(f"{path}: it does not say {', '.join(missing)}")
+    return {"stop_limit_s": 600.0, "log_bytes_max": 1 << 30, **found}

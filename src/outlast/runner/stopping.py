@@ -1,0 +1,114 @@
+"""What the training was told and by whom, and when patience with a safe stop is over.
+
+A safe stop is a flag on the ranks' pages: they save and leave. TERM goes only to a training that never read the flag,
+or that saves no more after the limit; torchrun would kill its ranks in the middle of a save.
+
+Knows wants and their order. Refuses to know processes.
+"""
+
+from __future__ import annotations
+
+import os
+
+from outlast.disk.heartbeat import OBEYED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from outlast.runner.ranks import Ranks
+
+RUN, PAUSE, STOP, NOW = "run", "pause", "stop", "stop-now"
+NEVER_READ_S = 5.0  # a training that has not looked at its flag for so long does not know it
+EXTENDED_TIMES_MAX = 6  # the limit, while a save still grows
+GROWTH_S = 5.0
+ENTRIES_MAX = 20_000
+OWN_REASONS = ("stall", "timeout")  # they say what the end means, whoever hurries it on
+
+
+class Stopping:
+    def __init__(self, limit_s: float, checkpoints: str | None) -> None:
+        self.told, self.by = RUN, ""
+        self._limit_s, self._checkpoints = limit_s, checkpoints
+        self._since_s = self._grew_at_s = self._measured_at_s = 0.0
+        self._size: tuple[int, int] | None = None
+        self._wish = (-1, -1)
+        self._stop_at: int | None = None
+
+    @property
+    def is_on(self) -> bool:
+        return self.told != RUN
+
+    def ask(self, want: str, by: str, now_s: float) -> bool:
+        """Something other than a person's wish wants an end. Whether it changes anything."""
+        if want == self.told or self.told == NOW or want == RUN:
+            return False
+        if not self.is_on:
+            self._since_s = self._grew_at_s = now_s
+        self.told = want
+        if not self.by.startswith(OWN_REASONS):
+            self.by = by
+        return True
+
+    def read_wish(self, wish: dict[str, object], ranks: Ranks, now_s: float) -> bool:
+        """Obey the highest (term, request) ever seen. Whether it changes anything."""
+        number = (_whole(wish.get("term")), _whole(wish.get("request")))
+        want = wish.get("want")
+        if number <= self._wish or want not in (RUN, PAUSE, STOP, NOW):
+            return False
+        self._wish = number
+        if want == RUN:
+            return self._take_back(ranks)
+        return self.ask(str(want), f"request {number[1]}", now_s)
+
+    def _take_back(self, ranks: Ranks) -> bool:
+        """A rank that has obeyed is on its way out; before that a stop on request can be taken back."""
+        obeyed = any(beat.flag == OBEYED for beat in ranks.beats)
+        if self.told not in (PAUSE, STOP) or not self.by.startswith("request") or obeyed:
+            return False
+        self.told, self.by, self._stop_at = RUN, "", None
+        ranks.tell(None)
+        return True
+
+    def is_over(self, ranks: Ranks, steps_per_s: float, now_s: float) -> bool:
+        """Tell the ranks (again), and say whether the tree is to be ended now."""
+        if self.told == NOW or not ranks.beats:
+            return True
+        if self._stop_at is None:
+            self._stop_at = ranks.stop_at(steps_per_s)
+        ranks.tell(self._stop_at)
+        waited_s = now_s - self._since_s
+        if not ranks.any_read:
+            return waited_s > min(NEVER_READ_S, self._limit_s)
+        return waited_s > self._limit_s and not self._still_saves(waited_s, now_s)
+
+    def _still_saves(self, waited_s: float, now_s: float) -> bool:
+        every_s = min(GROWTH_S, self._limit_s)
+        if self._checkpoints is None or waited_s > self._limit_s * EXTENDED_TIMES_MAX:
+            return False
+        if self._size is None or now_s - self._measured_at_s >= every_s:
+            before, self._size, self._measured_at_s = self._size, size(self._checkpoints), now_s
+            if before is None or self._size != before:
+                self._grew_at_s = now_s
+        return now_s - self._grew_at_s < 2 * every_s
+
+
+def size(root: str) -> tuple[int, int]:
+    """(bytes, newest mtime in ns) of all files below, as far as they can be seen."""
+    total = newest = seen = 0
+    folders = [root]
+    while folders and seen < ENTRIES_MAX:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    seen += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        found = entry.stat(follow_symlinks=False)
+                        total, newest = total + found.st_size, max(newest, found.st_mtime_ns)
+        except OSError:
+            continue  # renamed under our eyes
+    return total, newest
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else -1

@@ -1,0 +1,322 @@
+"""Watches one training from "go" to the end of its first process, and ends its tree when that is asked for.
+
+Knows the poll, the second's tick, the wish, the limits. Refuses to know how the training was started, and whether
+there will be another.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from outlast.disk import files
+from outlast.disk.layout import Place
+from outlast.errors import WorldError
+from outlast.runner import census, evidence, ring
+from outlast.runner.patience import POLL_S, Patience
+from outlast.runner.progress import section_name
+from outlast.runner.stopping import NOW, STOP
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from outlast.disk.layout import AttemptFolder
+    from outlast.runner.ears import Ears
+    from outlast.runner.output import Output
+    from outlast.runner.progress import Progress
+    from outlast.runner.ranks import Ranks
+    from outlast.runner.stopping import Stopping
+    from outlast.runner.tree import Tree
+    from outlast.runner.words import Words
+
+SUPERVISOR_EVERY_S = 15.0
+TERMINAL_CHUNK = 64 << 10
+STOPPED_STATES = ("T", "t")
+RANKS_LOOKED_AT = 8
+SWEEP_GRACE_S = 10.0  # for what a training left behind
+
+
+class Subject:
+    """What is watched: the first process, by pid and pidfd (None: it is gone already), since when it runs on the
+    monotonic clock, and our end of its terminal, if it has one."""
+
+    def __init__(self, pid: int, pidfd: int | None, since_s: float, terminal: int | None = None) -> None:
+        self.pid, self.pidfd, self.since_s, self.terminal = pid, pidfd, since_s, terminal
+
+
+class Watch:
+    def __init__(
+        self,
+        folder: AttemptFolder,
+        order: dict[str, Any],
+        subject: Subject,
+        *,
+        ears: Ears,
+        words: Words,
+        tree: Tree,
+        ranks: Ranks,
+        output: Output,
+        progress: Progress,
+        stopping: Stopping,
+    ) -> None:
+        self._folder, self._order, self._subject = folder, order, subject
+        self._ears, self._words, self._tree, self.ranks = ears, words, tree, ranks
+        self._output, self._progress, self._stopping = output, progress, stopping
+        now_s = time.monotonic()
+        self._patience = Patience([(s, limit) for s, limit in order["stall_limits_s"]], now_s)
+        self._next_tick_s = now_s
+        self._next_ring_s = now_s + SUPERVISOR_EVERY_S + os.getpid() % 5  # not all runners at once
+        self._signals_heard = 0
+        self._wish_seen: tuple[int, int] | None = None
+        self._log_bytes = output.size()
+        self._is_ending = self._must_hurry = False
+        self.is_foreign = False  # somebody else recorded this attempt's end, or began the next
+        self.hints: list[str] = []
+        self.note = ""
+        self.lasted_s: float | None = None  # from "go" to the end of the first process
+
+    # --- watching -------------------------------------------------------------------------------------------
+
+    def until_ended(self) -> None:
+        """Returns once the first process has ended."""
+        if self._subject.pidfd is None:
+            return
+        while self._subject.pidfd not in self._listen([self._subject.pidfd], self._next_tick_s):
+            if self._must_end():
+                self._end_tree()
+        self.lasted_s = time.monotonic() - self._subject.since_s
+
+    def reason_not_to_begin(self) -> str:
+        """What was heard before "go", "" if nothing speaks against it."""
+        now_s = time.monotonic()
+        self._hear(now_s)
+        self._read_wish(now_s)
+        self._look_for_a_foreign_end()
+        if self.is_foreign:
+            return "shut before the start: somebody else has ended this attempt"
+        return f"told to {self._stopping.told}" if self._stopping.is_on else ""
+
+    def sweep(self) -> int:
+        """End whatever lives on after the first process; how many there were. Returns only when nothing lives."""
+        before = len(self._tree.ended)
+        self._is_ending = True
+        while not self._is_empty():
+            grace_s = 0.0 if self.is_foreign else float(self._order["stop_grace_s"])
+            if not self._tree.end(min(grace_s, SWEEP_GRACE_S), self._wait):
+                self._complain()
+        self._drain_terminal()
+        self.ranks.look()
+        return len(self._tree.ended) - before
+
+    def _is_empty(self) -> bool:
+        try:
+            return self._tree.is_empty()
+        except WorldError as error:
+            self._words.say_once(str(error))
+            return False
+
+    def _must_end(self) -> bool:
+        if self.is_foreign:
+            return True
+        if not self._stopping.is_on:
+            return False
+        return self._stopping.is_over(self.ranks, self._progress.rate() or 0.0, time.monotonic())
+
+    def _end_tree(self) -> None:
+        self._is_ending, self._must_hurry = True, False
+        grace_s = 0.0 if self.is_foreign else float(self._order["stop_grace_s"])
+        self._words.say(
+            f"ending the training ({self._stopping.by or 'foreign end'}): TERM, {grace_s:g} s, KILL"
+        )
+        if not self._tree.end(grace_s, self._wait):
+            self._complain()
+        self._is_ending = False
+
+    def _complain(self) -> None:
+        """What could not be ended keeps the attempt open, and everybody can see why."""
+        left = [f"process {pid} ({census.name(pid)}, state {census.state(pid)})" for pid in self._left()]
+        self.note = "cannot be ended: " + ", ".join([*left, *self._tree.unseen][:4])
+        self._words.say_once(self.note)
+        self._publish(time.monotonic())
+
+    def _left(self) -> list[int]:
+        try:
+            return list(self._tree.members())
+        except WorldError:
+            return []
+
+    def _wait(self, pidfds: list[int], seconds: float) -> bool:
+        """For the tree: until these are dead or the time is over; True: no more grace."""
+        deadline_s = time.monotonic() + seconds
+        left = set(pidfds)
+        while not self._must_hurry and time.monotonic() < deadline_s:
+            left -= self._listen(left, deadline_s)
+            if not left and pidfds:
+                break
+        return self._must_hurry
+
+    def _listen(self, fds: Any, until_s: float) -> set[int]:
+        """One wait, at most until the next tick, with everything that it may bring."""
+        terminal = self._subject.terminal
+        seconds = min(until_s, self._next_tick_s) - time.monotonic()
+        ready = self._ears.wait(fds if terminal is None else [*fds, terminal], seconds)
+        if terminal is not None and terminal in ready:
+            self._copy_terminal()
+        now_s = time.monotonic()
+        self._hear(now_s)
+        if now_s >= self._next_tick_s:
+            self._next_tick_s = now_s + POLL_S
+            self._tick(now_s)
+        return ready
+
+    # --- what we are told -----------------------------------------------------------------------------------
+
+    def _hear(self, now_s: float) -> None:
+        changed = False
+        for number in self._ears.stops[self._signals_heard :]:
+            self._signals_heard += 1
+            by = f"signal {number} to the runner"
+            changed |= self._stopping.ask(NOW if self._stopping.is_on else STOP, by, now_s)
+            self._must_hurry |= self._is_ending
+        if self._ears.nudged:
+            self._ears.nudged = False
+            self._wish_seen = None
+            changed |= self._read_wish(now_s)
+        if changed:
+            self._note_told()
+
+    def _read_wish(self, now_s: float) -> bool:
+        try:
+            found = os.stat(self._folder.wish)
+            seen = (found.st_ino, found.st_mtime_ns)
+            if seen == self._wish_seen:
+                return False
+            wish = files.read(self._folder.wish)
+        except FileNotFoundError:
+            return False
+        except (OSError, WorldError) as error:
+            self._words.say_once(f"the wish cannot be read: {error}")
+            return False
+        self._wish_seen = seen
+        if wish is None or not self._stopping.read_wish(wish, self.ranks, now_s):
+            return False
+        self._must_hurry |= self._is_ending and self._stopping.told == NOW
+        return True
+
+    def _note_told(self) -> None:
+        """For the runner that replaces us, should we die: what was told must not be forgotten half-way."""
+        self._words.say(f"told to {self._stopping.told} ({self._stopping.by or 'taken back'})")
+        try:
+            files.replace(told_path(self._folder), {"told": self._stopping.told, "by": self._stopping.by})
+        except WorldError as error:
+            self._words.say_once(str(error))
+
+    # --- the tick -------------------------------------------------------------------------------------------
+
+    def _tick(self, now_s: float) -> None:
+        self._look_at_progress(now_s)
+        if self._read_wish(now_s):
+            self._note_told()
+        if not self._is_ending:
+            self._look_for_a_foreign_end()
+            self._look_at_the_clock(now_s)
+            if now_s >= self._next_ring_s:
+                self._next_ring_s = now_s + SUPERVISOR_EVERY_S
+                self.ensure_supervisor()
+        self._output.bound()
+        self._reap_orphans()
+        self._publish(now_s)
+
+    def _look_at_progress(self, now_s: float) -> None:
+        moved = self.ranks.look()
+        size, before = self._output.size(), self._log_bytes
+        self._log_bytes = size
+        if not self.ranks.beats:
+            moved = size != before
+        first = self.ranks.first
+        stall = self._patience.look(
+            now_s,
+            progressed=moved,
+            stopped=self._is_stopped(),
+            section=section_name(first.section if first else 0),
+        )
+        if stall is None or self._is_ending or self._stopping.is_on:
+            return
+        self.hints = evidence.standing([self._subject.pid, *(beat.pid for beat in self.ranks.beats)])
+        if self._stopping.ask(NOW, str(stall), now_s):
+            self._note_told()
+
+    def _is_stopped(self) -> bool:
+        """Whether the training is stopped (state T): its first process, or a rank."""
+        pids = [self._subject.pid, *(beat.pid for beat in self.ranks.beats[:RANKS_LOOKED_AT])]
+        return any(census.state(pid) in STOPPED_STATES for pid in pids)
+
+    def _look_at_the_clock(self, now_s: float) -> None:
+        timeout_s = self._order.get("timeout_s")
+        if timeout_s is None or now_s - self._subject.since_s <= timeout_s:
+            return
+        if not self._stopping.is_on and self._stopping.ask(STOP, f"timeout: {timeout_s:.0f} s", now_s):
+            self._note_told()
+
+    def _look_for_a_foreign_end(self) -> None:
+        for path in (self._folder.exit, self._folder.next().claim):
+            if os.path.lexists(path):
+                self.is_foreign = True
+                self._words.say(f"{path} stands though this training lives: it is ended now")
+                return
+
+    def ensure_supervisor(self) -> None:
+        place = place_of(self._folder, self._order)
+        if ring.ensure(place, list(self._order.get("supervisor") or ())):
+            self._words.say(f"nobody held place {place.name}: a supervisor was started")
+
+    def _reap_orphans(self) -> None:
+        """Children that became ours. The first process stays as it is until the tree is empty."""
+        for pid in census.dead_children(os.getpid()):
+            if pid != self._subject.pid:
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    continue
+
+    def _publish(self, now_s: float) -> None:
+        self._progress.publish(
+            self.ranks,
+            now_s,
+            elapsed_s=now_s - self._subject.since_s,
+            since_progress_s=self._patience.since_progress_s(now_s),
+            log_bytes=self._log_bytes,
+            note="; ".join(text for text in (self.note, self._output.note) if text),
+        )
+
+    # --- the terminal ---------------------------------------------------------------------------------------
+
+    def _copy_terminal(self) -> bool:
+        """One piece of what the training wrote on its terminal; False: there is no more."""
+        terminal = self._subject.terminal
+        try:
+            body = b"" if terminal is None else os.read(terminal, TERMINAL_CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:  # EIO: nobody has it open any more
+            body = b""
+        if not body:
+            self._subject.terminal = None
+            return False
+        self._output.append(body)
+        return True
+
+    def _drain_terminal(self) -> None:
+        for _ in range(1 << 12):
+            if self._subject.terminal is None or not self._copy_terminal():
+                return
+
+
+def told_path(folder: AttemptFolder) -> str:
+    return os.path.join(folder.path, "told.json")
+
+
+def place_of(folder: AttemptFolder, order: dict[str, Any]) -> Place:
+    hidden = os.path.dirname(os.path.dirname(folder.run().path))
+    return Place(os.path.join(hidden, "places", order.get("place") or "local"))
