@@ -35,9 +35,9 @@ mutants: $(STAMP) ## plant every known bug and show that a test turns red
 bench: $(STAMP) ## measure what benchmarks/README.md lists
 	@$(BIN)/python -m benchmarks
 
-fmt: $(STAMP) ## format, and repair what the linter can
+fmt: $(STAMP) ## format, repair what the linter can, renew the pages that are made from code
+	@$(BIN)/ruff check --quiet --fix --exit-zero .
 	@$(BIN)/ruff format --quiet .
-	@$(BIN)/ruff check --fix .
 	@$(BIN)/python scripts/reference.py
 
 clean: ## remove everything that the targets made

@@ -16,7 +16,9 @@ from outlast.disk.layout import AttemptFolder, Workspace
 
 T = TypeVar("T")
 SOURCE = str(Path(files.__file__).parents[2])
-BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from outlast.runner.life import main; sys.exit(main())"
+BOOT = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from outlast.runner.life import main; sys.exit(main())"
+)
 PATIENCE_S = 20.0
 PYTHON = sys.executable
 RUN = "run-20260101-000000"
@@ -90,7 +92,9 @@ class Driver:
     def start(self, order_name: str = "order.1.json", *, before: Sequence[str] = (), **more: Any) -> Runner:
         """`before`: words in front of the command (strace ...)."""
         more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **more}
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("OUTLAST_", "PYTHON"))}
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith(("OUTLAST_", "PYTHON"))
+        }
         runner = subprocess.Popen(
             [*before, *self.words(order_name)], cwd="/", env=env, start_new_session=True, **more
         )
@@ -107,8 +111,7 @@ class Driver:
     # --- looking ----------------------------------------------------------------------------------------------------
 
     def exit(self) -> dict[str, Any]:
-        found = wait_for(lambda: files.read(self.folder.exit), "exit.json")
-        return found
+        return wait_for(lambda: files.read(self.folder.exit), "exit.json")
 
     def started(self) -> dict[str, Any]:
         return wait_for(lambda: files.read(self.folder.started), "started.json")
@@ -123,7 +126,11 @@ class Driver:
         return (files.read_bytes(self.folder.runner_log) or b"").decode()
 
     def says(self, text: str) -> str:
-        return wait_for(lambda: (output := self.output()) and text in output and output, f"{text!r} in the output")
+        def look() -> str | None:
+            output = self.output()
+            return output if text in output else None
+
+        return wait_for(look, f"{text!r} in the output")
 
     def members(self) -> list[int]:
         """Whatever lives and carries this attempt's mark."""

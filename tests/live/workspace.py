@@ -98,7 +98,8 @@ class Bench:
 
     def supervisor(self) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
-            return files.read(self.place.supervisor) if files.is_locked(self.place.lock) else None
+            record = files.read(self.place.supervisor) if files.is_locked(self.place.lock) else None
+            return record if record is not None and identity.alive(record["identity"]) else None
 
         return wait_for(look, "a supervisor")
 

@@ -9,7 +9,6 @@ Refuses to know what a record means.
 import errno
 import fcntl
 import os
-import secrets
 import stat
 import time
 from collections.abc import Callable
@@ -40,7 +39,7 @@ def make_once(path: str, record: Record, *, lock: bool = False) -> Made:
     The record gets a `nonce`; a repeated LINK whose first answer was lost is recognised by it.
     Raises WorldError when it is not known whether the file stands: ask again until it is known.
     """
-    record = {**record, "nonce": secrets.token_hex(8)}
+    record = {**record, "nonce": os.urandom(8).hex()}
     body = encode(record)
     temporary = _temporary(path)
     keep, fd = False, -1
@@ -89,7 +88,7 @@ class Reserved:
     def make(self, record: Record) -> Made:
         """Fill the reserved room and give it its name, exclusively. A record over 4096 bytes loses its `hints`, then
         the ends of its longest words; what is longer still needs room on the disk, and is whole or not there."""
-        record = {**record, "nonce": secrets.token_hex(8)}
+        record = {**record, "nonce": os.urandom(8).hex()}
         block = fitting(record, self.BYTES)[:-1].ljust(self.BYTES - 1) + b"\n"
         try:
             if os.pwrite(self._fd, block, 0) != len(block):
@@ -191,10 +190,11 @@ def make_directory(path: str, mode: int = DIRECTORY_MODE) -> None:
         raise _cannot("make the folder", path, error) from error
 
 
-def open_lock(path: str) -> int:
-    """Open (and if need be make) a file to `flock`. The descriptor is not inherited."""
+def open_lock(path: str, *, make: bool = True) -> int:
+    """Open (and if need be, unless not to be `make`d, make) a file to `flock`. The descriptor is not inherited."""
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+        how = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0)
+        return os.open(path, how, FILE_MODE)
     except OSError as error:
         raise _cannot("open", path, error) from error
 
@@ -259,7 +259,7 @@ def write_all(fd: int, body: bytes) -> None:
 def move_to_trash(path: str, trash: str) -> str | None:
     """First half of a deletion: out of the way under a unique name, durably. None if there was nothing."""
     make_directory(trash)
-    target = os.path.join(trash, f"{os.path.basename(path)}.{secrets.token_hex(4)}")
+    target = os.path.join(trash, f"{os.path.basename(path)}.{os.urandom(4).hex()}")
     try:
         os.rename(path, target)
     except FileNotFoundError:
@@ -313,7 +313,7 @@ def _create(path: str) -> int:
 
 def _temporary(path: str) -> str:
     folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    return os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
 
 def _unlink_quietly(path: str) -> None:

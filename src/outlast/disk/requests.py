@@ -58,9 +58,8 @@ def above(place: Place, number: int) -> list[int]:
     """The numbers above `number`, none left out: a request is made only where the one before it stood, but a listing
     is no snapshot, and may show the later of two and not the earlier. Raises WorldError."""
     found = [each for each in numbers(place) if each > number]
-    if found and found[-1] - number > len(
-        found
-    ):  # a second listing has all that came before the first's last
+    gaps = bool(found) and found[-1] - number > len(found)
+    if gaps:  # a second listing has all that came before the first's last
         found = [each for each in numbers(place) if number < each <= found[-1]]
     return found
 

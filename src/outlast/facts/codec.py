@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from outlast.errors import Damaged
+from outlast.errors import Broken, Damaged
 from outlast.facts.entries import AnyEntry, Book
 from outlast.facts.values import Fact, RunId
 
@@ -34,7 +34,15 @@ def from_record(record: Any, kind: type[F], source: str = "record") -> F:
 
 
 def to_line(entry: AnyEntry) -> bytes:
-    return _encoder.encode(entry)
+    """Raises Broken rather than write what would be read back as something else, or stop every later reader."""
+    try:
+        line = _encoder.encode(entry)
+        if _entries.decode(line) == entry:
+            return line
+        why = "it would be read back as something else"
+    except (msgspec.ValidationError, OverflowError, UnicodeEncodeError) as error:
+        why = str(error)
+    raise Broken(f"not for the journal: {why}: {entry!r}")
 
 
 def from_line(line: bytes) -> AnyEntry:

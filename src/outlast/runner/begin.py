@@ -10,7 +10,7 @@ import os
 
 from outlast.disk import clock, files, identity
 from outlast.errors import WorldError
-from outlast.runner import ending, evidence, kernel, ranks, reading, resume, spawn, surroundings
+from outlast.runner import cgroup, ending, evidence, kernel, ranks, reading, resume, spawn, surroundings
 from outlast.runner.spawn import Gate, Plan
 from outlast.runner.stopping import STOP
 from outlast.runner.tree import Tree
@@ -45,7 +45,7 @@ def begin(post: Post, umask: int) -> None:
     child = identity.identity(gate.pid)
     started = _started(post, child, choice, plan, heartbeat)
     why = _announce(post, started)
-    tree = Tree(post.folder, post.folder.path, child, ours=reaps)
+    tree = Tree(post.folder, post.folder.path, child, ours=reaps, cgroup=plan.cgroup)
     watch = post.watch(
         Subject(gate.pid, os.pidfd_open(gate.pid), started["at"]["mono_s"], terminal), tree, heartbeat
     )
@@ -55,6 +55,7 @@ def begin(post: Post, umask: int) -> None:
         os.waitpid(gate.pid, 0)
         _call_off(post, why)
         return
+    watch.since_now()
     gate.open()
     watch.until_ended()
     _end(post, gate, watch, started, oom)
@@ -94,6 +95,7 @@ def _plan(post: Post, choice: Choice, heartbeat: str, umask: int) -> tuple[Plan,
         log=log,
         umask=_umask(order, umask),
         terminal=theirs,
+        cgroup=cgroup.make(ranks.name_of(folder.path)),
     )
     return plan, ours
 

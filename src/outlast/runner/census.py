@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CHUNK = 64 << 10
+CHUNK, READ_MAX = 64 << 10, 16 << 20
 EXEC_LOOKS = 3  # at a process with neither environment nor command line: it may be in the middle of an exec
 DEAD = ("Z", "X", "x")
 PF_KTHREAD = 0x00200000  # linux/sched.h
@@ -221,13 +221,17 @@ def _find(path: str, mark: bytes) -> int:
         os.close(fd)
 
 
-def read(path: str, limit: int = CHUNK) -> bytes | None:
+def read(path: str, limit: int = READ_MAX) -> bytes | None:
+    """A file of the kernel's; it comes a page at a time."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        return os.read(fd, limit)
+        body = os.read(fd, min(limit, CHUNK))
+        while len(body) < limit and (more := os.read(fd, CHUNK)):
+            body += more
+        return body
     except OSError:
         return None
     finally:

@@ -30,6 +30,7 @@ class Ears:
         signal.set_wakeup_fd(wake_up, warn_on_full_buffer=False)
         for number in IGNORED:
             signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would take our children's statuses away
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGUSR2, self._nudge)

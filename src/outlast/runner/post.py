@@ -10,7 +10,7 @@ import time
 
 from outlast.disk import files
 from outlast.errors import Damaged, WorldError
-from outlast.runner import ending, ranks, reading
+from outlast.runner import cgroup, ending, ranks, reading
 from outlast.runner.output import Output
 from outlast.runner.progress import Progress
 from outlast.runner.ranks import Ranks
@@ -62,6 +62,9 @@ class Post:
 
     def end_never_began(self, why: str) -> None:
         self._make(ending.record(ending.never_began(why), self.stopping, None))
+        ranks.remove_folder(ranks.folder_of(self.folder.path))
+        if (head_count := cgroup.path_of(ranks.name_of(self.folder.path))) is not None:
+            cgroup.remove(head_count)
 
     def end(self, end: dict[str, Any], watch: Watch, started: dict[str, Any], **more: Any) -> None:
         """Once nothing lives: the record of the end."""
@@ -79,6 +82,8 @@ class Post:
         )
         if started["heartbeat"]:
             ranks.remove_folder(started["heartbeat"])
+        if started["cgroup"]:
+            cgroup.remove(started["cgroup"])
 
     def _done(self, seen: Ranks, started: dict[str, Any]) -> bool | None:
         try:
@@ -103,6 +108,12 @@ class Post:
                 raise
             except WorldError as error:
                 self.words.say_once(f"the end cannot be recorded yet: {error}")
+            try:  # somebody may have taken our reserved room away
+                made = files.make_once(self.folder.exit, record)
+                break
+            except Damaged:
+                raise
+            except WorldError:
                 self.ears.wait((), AGAIN_S)
         if not made.ours:
             self.words.say("an end was recorded before ours, which lies beside it as exit.late.json")

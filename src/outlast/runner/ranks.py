@@ -32,29 +32,42 @@ WORDS_MAX = 16
 
 
 def make_folder(attempt_dir: str) -> str:
-    """The folder for the pages of one attempt, "" if none can be had: then there is no exact progress."""
-    parent = os.path.join(MEMORY, f"outlast-{os.getuid()}")
-    path = os.path.join(parent, sha256(os.fsencode(attempt_dir)).hexdigest()[:16])
+    """The folder for the pages of one attempt, empty; "" if none can be had: then there is no exact progress."""
+    path = folder_of(attempt_dir)
     try:
-        for folder in (parent, path):
+        for folder in (os.path.dirname(path), path):
             try:
                 os.mkdir(folder, 0o700)
             except FileExistsError:
                 found = os.lstat(folder)
                 if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
                     return ""
+        _empty(path)
         return path
     except OSError:
         return ""
 
 
+def folder_of(attempt_dir: str) -> str:
+    return os.path.join(MEMORY, f"outlast-{os.getuid()}", name_of(attempt_dir))
+
+
+def name_of(attempt_dir: str) -> str:
+    """A short name for what belongs to an attempt outside of its folder."""
+    return str(sha256(os.fsencode(attempt_dir)).hexdigest()[:16])
+
+
 def remove_folder(path: str) -> None:
     try:
-        for name in os.listdir(path):
-            os.unlink(os.path.join(path, name))
+        _empty(path)
         os.rmdir(path)
     except OSError:
         return  # memory, and named by the attempt: who comes next finds it as it is
+
+
+def _empty(path: str) -> None:
+    for name in os.listdir(path):
+        os.unlink(os.path.join(path, name))
 
 
 class _Seat:
@@ -132,9 +145,7 @@ class Ranks:
         """ "rank 0: stopped at step 120"; of many ranks those whose words differ from their neighbour's first."""
         words = [(beat.rank, f"{beat.word} at step {_word_step(beat)}") for beat in self.beats]
         if len(words) > WORDS_MAX:
-            differing = [
-                each for before, each in itertools.pairwise(words) if before[1] != each[1]
-            ]
+            differing = [each for before, each in itertools.pairwise(words) if before[1] != each[1]]
             words = [words[0], *differing][:WORDS_MAX]
         return [f"rank {rank}: {text}" for rank, text in words]
 

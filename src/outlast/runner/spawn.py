@@ -134,6 +134,8 @@ def _be_the_child(plan: Plan, wait: int, complain: int) -> NoReturn:
         close_all_but(keep | ({plan.terminal} if plan.terminal is not None else set()))
         os.setsid()
         default_signals()
+        if plan.cgroup is not None:
+            _enter(plan.cgroup)  # slow (RCU): while the runner writes started.json
         if os.read(wait, 1) != GO:
             os._exit(NOT_STARTED)
         os.close(wait)
@@ -154,8 +156,6 @@ def _put_on(plan: Plan) -> None:
         standard = (plan.terminal,) * 3
     for number, fd in enumerate(standard):
         os.dup2(fd, number)
-    if plan.cgroup is not None:
-        _enter(plan.cgroup)
     os.umask(plan.umask)
     try:
         os.chdir(plan.cwd)

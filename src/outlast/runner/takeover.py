@@ -64,7 +64,7 @@ def _check_it_is_ours_to_judge(claim: dict[str, Any]) -> None:
 
 
 def _lock(folder: AttemptFolder, claim: dict[str, Any]) -> int:
-    fd = files.open_lock(folder.claim)
+    fd = files.open_lock(folder.claim, make=False)
     if files.try_lock_patiently(fd, LOCK_TRIES):
         return fd
     os.close(fd)

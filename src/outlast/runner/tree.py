@@ -146,7 +146,7 @@ class Tree:
         deadline = time.monotonic() + grace_s
         hurry = False
         while True:
-            members = self._seen()
+            members = self.seen()
             self.ended.update(members.items())
             left_s = deadline - time.monotonic()
             if not members:
@@ -173,7 +173,7 @@ class Tree:
         frozen: Members = {}
         deadline = time.monotonic() + FREEZE_S
         while time.monotonic() < deadline:
-            new = {pid: ticks for pid, ticks in self._seen().items() if frozen.get(pid) != ticks}
+            new = {pid: ticks for pid, ticks in self.seen().items() if frozen.get(pid) != ticks}
             if not new:
                 break
             for pid, ticks in new.items():
@@ -182,7 +182,7 @@ class Tree:
         self.ended.update(frozen.items())
         return frozen
 
-    def _seen(self) -> Members:
+    def seen(self) -> Members:
         """As `members`; a /proc that cannot be read shows nobody, and `unseen` says so."""
         try:
             return self.members()

@@ -16,6 +16,7 @@ from outlast.runner import census, evidence, ring
 from outlast.runner.patience import POLL_S, Patience
 from outlast.runner.progress import section_name
 from outlast.runner.stopping import NOW, STOP
+from outlast.runner.tree import wait_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from outlast.runner.tree import Tree
     from outlast.runner.words import Words
 
+FIRST_TICK_S = 0.25  # what begins shows itself soon
 SUPERVISOR_EVERY_S = 15.0
+STRAGGLERS_S = 0.2  # for those who leave by themselves right after the first process
 TERMINAL_CHUNK = 64 << 10
 STOPPED_STATES = ("T", "t")
 RANKS_LOOKED_AT = 8
@@ -65,12 +68,12 @@ class Watch:
         self._output, self._progress, self._stopping = output, progress, stopping
         now_s = time.monotonic()
         self._patience = Patience([(s, limit) for s, limit in order["stall_limits_s"]], now_s)
-        self._next_tick_s = now_s
+        self._next_tick_s = now_s + FIRST_TICK_S
         self._next_ring_s = now_s + SUPERVISOR_EVERY_S + os.getpid() % 5  # not all runners at once
         self._signals_heard = 0
         self._wish_seen: tuple[int, int] | None = None
         self._log_bytes = output.size()
-        self._is_ending = self._must_hurry = False
+        self._is_ending = self._is_over = self._must_hurry = self._moved = False
         self.is_foreign = False  # somebody else recorded this attempt's end, or began the next
         self.hints: list[str] = []
         self.note = ""
@@ -87,6 +90,10 @@ class Watch:
                 self._end_tree()
         self.lasted_s = time.monotonic() - self._subject.since_s
 
+    def since_now(self) -> None:
+        """This is "go"."""
+        self._subject.since_s = time.monotonic()
+
     def reason_not_to_begin(self) -> str:
         """What was heard before "go", "" if nothing speaks against it."""
         now_s = time.monotonic()
@@ -100,11 +107,16 @@ class Watch:
     def sweep(self) -> int:
         """End whatever lives on after the first process; how many there were. Returns only when nothing lives."""
         before = len(self._tree.ended)
-        self._is_ending = True
-        while not self._is_empty():
+        self._is_ending = self._is_over = True
+        is_empty = self._is_empty()
+        if not is_empty and not self.is_foreign:
+            wait_for(self._tree.seen(), STRAGGLERS_S, self._wait)
+            is_empty = self._is_empty()
+        while not is_empty:
             grace_s = 0.0 if self.is_foreign else float(self._order["stop_grace_s"])
             if not self._tree.end(min(grace_s, SWEEP_GRACE_S), self._wait):
                 self._complain()
+            is_empty = self._is_empty()
         self._drain_terminal()
         self.ranks.look()
         return len(self._tree.ended) - before
@@ -121,10 +133,11 @@ class Watch:
             return True
         if not self._stopping.is_on:
             return False
+        self._look_at_ranks()
         return self._stopping.is_over(self.ranks, self._progress.rate() or 0.0, time.monotonic())
 
     def _end_tree(self) -> None:
-        self._is_ending, self._must_hurry = True, False
+        self._is_ending = True
         grace_s = 0.0 if self.is_foreign else float(self._order["stop_grace_s"])
         self._words.say(
             f"ending the training ({self._stopping.by or 'foreign end'}): TERM, {grace_s:g} s, KILL"
@@ -135,21 +148,16 @@ class Watch:
 
     def _complain(self) -> None:
         """What could not be ended keeps the attempt open, and everybody can see why."""
-        left = [f"process {pid} ({census.name(pid)}, state {census.state(pid)})" for pid in self._left()]
+        left = [f"process {pid} ({census.name(pid)}, state {census.state(pid)})" for pid in self._tree.seen()]
         self.note = "cannot be ended: " + ", ".join([*left, *self._tree.unseen][:4])
         self._words.say_once(self.note)
         self._publish(time.monotonic())
-
-    def _left(self) -> list[int]:
-        try:
-            return list(self._tree.members())
-        except WorldError:
-            return []
 
     def _wait(self, pidfds: list[int], seconds: float) -> bool:
         """For the tree: until these are dead or the time is over; True: no more grace."""
         deadline_s = time.monotonic() + seconds
         left = set(pidfds)
+        self._must_hurry = False
         while not self._must_hurry and time.monotonic() < deadline_s:
             left -= self._listen(left, deadline_s)
             if not left and pidfds:
@@ -176,9 +184,10 @@ class Watch:
         changed = False
         for number in self._ears.stops[self._signals_heard :]:
             self._signals_heard += 1
-            by = f"signal {number} to the runner"
-            changed |= self._stopping.ask(NOW if self._stopping.is_on else STOP, by, now_s)
-            self._must_hurry |= self._is_ending
+            self._must_hurry = self._is_ending
+            if not self._is_over:
+                want = NOW if self._stopping.is_on else STOP
+                changed |= self._stopping.ask(want, f"signal {number} to the runner", now_s)
         if self._ears.nudged:
             self._ears.nudged = False
             self._wish_seen = None
@@ -199,10 +208,10 @@ class Watch:
             self._words.say_once(f"the wish cannot be read: {error}")
             return False
         self._wish_seen = seen
-        if wish is None or not self._stopping.read_wish(wish, self.ranks, now_s):
+        if wish is None:
             return False
-        self._must_hurry |= self._is_ending and self._stopping.told == NOW
-        return True
+        self._must_hurry |= self._is_ending and wish.get("want") == NOW
+        return not self._is_over and self._stopping.read_wish(wish, self.ranks, now_s)
 
     def _note_told(self) -> None:
         """For the runner that replaces us, should we die: what was told must not be forgotten half-way."""
@@ -229,7 +238,8 @@ class Watch:
         self._publish(now_s)
 
     def _look_at_progress(self, now_s: float) -> None:
-        moved = self.ranks.look()
+        self._look_at_ranks()
+        moved, self._moved = self._moved, False
         size, before = self._output.size(), self._log_bytes
         self._log_bytes = size
         if not self.ranks.beats:
@@ -246,6 +256,9 @@ class Watch:
         self.hints = evidence.standing([self._subject.pid, *(beat.pid for beat in self.ranks.beats)])
         if self._stopping.ask(NOW, str(stall), now_s):
             self._note_told()
+
+    def _look_at_ranks(self) -> None:
+        self._moved |= self.ranks.look()
 
     def _is_stopped(self) -> bool:
         """Whether the training is stopped (state T): its first process, or a rank."""

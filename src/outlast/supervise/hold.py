@@ -11,7 +11,7 @@ from typing import Any
 import outlast
 from outlast.disk import files
 from outlast.disk.clock import moment
-from outlast.disk.identity import identity
+from outlast.disk.identity import alive, identity
 from outlast.disk.layout import Place
 from outlast.errors import TryAgain, WorldError
 
@@ -76,6 +76,6 @@ def _who(place: Place) -> str:
         record = files.read(place.supervisor) or {}
     except WorldError as error:
         return f"a supervisor whose name cannot be read: {error}"
-    if "pid" not in record or "host" not in record:
+    if "identity" not in record or alive(record["identity"]) is False:  # its predecessor's, perhaps
         return "a supervisor that has not said its name yet"
     return f"the supervisor with pid {record['pid']} on {record['host']}"

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from outlast.disk import files
+from outlast.disk import files, identity
 from outlast.disk.layout import Place, Workspace
 from outlast.errors import OK, TRY_AGAIN, Damaged, WorldError
 
@@ -27,9 +27,12 @@ def holder(place: Place) -> dict[str, Any] | None:
     if not files.is_locked(place.lock):
         return None
     try:
-        return files.read(place.supervisor) or {}
+        record = files.read(place.supervisor)
     except Damaged:
         return {}  # it only informs
+    if record is None or identity.alive(record["identity"]) is False:
+        return {}  # what stands there is its predecessor's
+    return record
 
 
 def background(*words: str) -> tuple[str, ...]:

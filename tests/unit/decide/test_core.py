@@ -48,7 +48,20 @@ from outlast.facts import (
     Waiting,
     Word,
 )
-from tests.unit.decide.values import BOOK, HERE, RUN, SPEC, START, at, chosen, ended, ending, kinds, request, sight
+from tests.unit.decide.values import (
+    BOOK,
+    HERE,
+    RUN,
+    SPEC,
+    START,
+    at,
+    chosen,
+    ended,
+    ending,
+    kinds,
+    request,
+    sight,
+)
 
 TERM = 4
 A1, A2 = AttemptId(RUN, 1), AttemptId(RUN, 2)

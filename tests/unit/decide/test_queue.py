@@ -59,9 +59,7 @@ def test_the_time_to_rise_a_class_can_be_set() -> None:
 
 
 def test_a_run_that_needs_more_slots_than_are_free_holds_back_those_behind_it() -> None:
-    grants = grant(
-        [waiter("wide", 1, slots=2), waiter("narrow", 2)], used=3, slots=4, outcomes={}
-    )
+    grants = grant([waiter("wide", 1, slots=2), waiter("narrow", 2)], used=3, slots=4, outcomes={})
     assert grants.granted == frozenset()
     assert grants.reasons == {
         "wide": "slot: it needs 2, 1 of 4 are free",
@@ -102,9 +100,7 @@ def test_s36_a_run_after_one_that_did_not_complete_says_so_and_never_begins() ->
     for outcome in ("failed", "cancelled", "no-op", "unknown"):
         grants = grant([b, waiter("c", 2)], used=0, slots=1, outcomes={a: outcome})  # type: ignore[dict-item]
         assert grants.granted == {"c"}
-        assert grants.reasons == {
-            "b": f"dependency: a ended {outcome}; retry that one, or stop this one"
-        }
+        assert grants.reasons == {"b": f"dependency: a ended {outcome}; retry that one, or stop this one"}
 
 
 def test_all_that_a_run_comes_after_must_be_completed() -> None:

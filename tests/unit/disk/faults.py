@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -95,7 +96,11 @@ class Child:
 
     def __init__(self, deed: Deed) -> None:
         self._result, answer = os.pipe()
-        self.pid = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # of forking beside a thread of the test runner
+            self.pid = os.fork()
         if self.pid == 0:
             _be(deed, answer)
         os.close(answer)
