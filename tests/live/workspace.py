@@ -37,6 +37,7 @@ class Bench:
         self.root = root
         self.workspace = Workspace(str(root))
         self.place = self.workspace.place("local")
+        self._started: list[subprocess.Popen[str]] = []
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("OUTLAST_", "SLURM_"))}
 
     # --- the command -----------------------------------------------------------------------------------------------
@@ -61,7 +62,11 @@ class Bench:
 
     def popen(self, *words: str, **more: Any) -> "subprocess.Popen[str]":
         more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more}
-        return subprocess.Popen(self.words(*words), env=self.env, cwd=self.root, **more)
+        process: subprocess.Popen[str] = subprocess.Popen(
+            self.words(*words), env=self.env, cwd=self.root, **more
+        )
+        self._started.append(process)
+        return process
 
     def show(self, run: RunFolder) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.outlast("show", run.id, "--json").stdout)
@@ -122,7 +127,10 @@ class Bench:
     # --- cleaning up --------------------------------------------------------------------------------------------------
 
     def end_everything(self) -> None:
-        """Whatever belongs to this workspace: supervisors by their record, the rest by environment."""
+        """Whatever belongs to this workspace, found by environment and command line."""
+        for process in self._started:
+            process.kill()
+            process.communicate()
         for _ in range(200):
             pids = self.members()
             if not pids:
@@ -136,7 +144,7 @@ class Bench:
         raise AssertionError(f"processes {self.members()} of {self.root} cannot be ended")
 
     def members(self) -> list[int]:
-        marks = (f"OUTLAST_ATTEMPT_DIR={self.root}/".encode(), f"{self.root}".encode() + b"\0")
+        marks = (f"{self.root}/.outlast".encode(), f"{self.root}".encode() + b"\0")
         found = []
         for name in os.listdir("/proc"):
             if not name.isdigit() or int(name) == os.getpid():
@@ -146,7 +154,7 @@ class Bench:
                 state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
             except OSError:
                 continue
-            if state not in "ZX" and any(mark in mine for mark in (*marks, f"{self.root}/.outlast".encode())):
+            if state not in "ZX" and any(mark in mine for mark in marks):
                 found.append(int(name))
         return found
 

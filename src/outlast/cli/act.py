@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Callable
 
 from outlast.cli import quick
-from outlast.cli.ask import EFFECT_S, Wish, fulfil, note, phase_of
+from outlast.cli.ask import EFFECT_S, Wish, ensure, fulfil, note, phase_of
 from outlast.cli.parse import Parser
 from outlast.cli.parse import add_run as add_run_argument
 from outlast.disk import workspace as workspaces
@@ -49,7 +49,24 @@ def add_resume(parser: Parser) -> None:
 
 
 def resume(arguments: Namespace) -> int:
+    """Also lets a run go on that a `down`, or the end of an inline supervisor, left queued."""
+    workspace = workspaces.existing(arguments.workspace)
+    left = (
+        [] if arguments.all else [run for run in chosen(workspace, arguments, ()) if _is_left(workspace, run)]
+    )
+    for run in left:
+        ensure(workspace, workspace.place(quick.place_of(workspace, run)), goes_on=True)
+        note(f"{run}: goes on")
+    arguments.runs = [run for run in arguments.runs if quick.resolve(workspace, run) not in left]
+    if left and not arguments.runs:
+        return OK
     return _ask(arguments, "resume", ("paused",), [], lambda phase: phase not in ("paused", ""), goes_on=True)
+
+
+def _is_left(workspace: Workspace, run: str) -> bool:
+    """Not paused, not ended, and nobody supervises it."""
+    place = workspace.place(quick.place_of(workspace, run))
+    return phase_of(workspace, run) in ("queued", "waiting") and quick.is_held(place.lock) is False
 
 
 def add_retry(parser: Parser) -> None:
@@ -63,12 +80,13 @@ def retry(arguments: Namespace) -> int:
 
 def add_priority(parser: Parser) -> None:
     _add_common(parser, "--all: every run that has not ended")
-    parser.add_argument("--to", dest="priority", choices=("high", "normal", "low"), help=argparse_help())
+    parser.add_argument(
+        "--to",
+        dest="priority",
+        choices=("high", "normal", "low"),
+        help="the new priority; may also be the last word",
+    )
     parser.examples("outlast priority big high", "outlast priority --all low")
-
-
-def argparse_help() -> str:
-    return "the new priority; may also be the last word"
 
 
 def priority(arguments: Namespace) -> int:
@@ -101,7 +119,7 @@ def _ask(
 ) -> int:
     """`phases`: whom --all means. `patient`: a save may have to be waited for."""
     workspace = workspaces.existing(arguments.workspace)
-    runs = chosen(workspace, arguments, phases, verb)
+    runs = chosen(workspace, arguments, phases)
     why = arguments.reason or f"outlast {verb}"
     happened = None if reached is None else _sees(reached)
     wishes = [
@@ -117,8 +135,9 @@ def _ask(
     return OK
 
 
-def chosen(workspace: Workspace, arguments: Namespace, phases: tuple[str, ...], verb: str) -> list[str]:
-    """The ids that RUN... or --all mean. Raises NotFound when a named run is in none of `phases`."""
+def chosen(workspace: Workspace, arguments: Namespace, phases: tuple[str, ...]) -> list[str]:
+    """The ids that RUN... or --all (those in `phases`) mean. Raises NotFound, UserError."""
+    verb = arguments.verb
     if arguments.all:
         if arguments.runs:
             raise UserError(f"{verb}: name runs or give --all, not both")

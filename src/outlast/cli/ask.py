@@ -18,6 +18,7 @@ from outlast.errors import RefusedError, TryAgain, WorldError
 ANSWER_S = 30.0
 EFFECT_S = 30.0
 POLL_S = 0.02
+START_AGAIN_S = 1.0  # between supervisors that are started because the one before died
 
 
 class Wish(NamedTuple):
@@ -79,6 +80,7 @@ def ensure(workspace: Workspace, place: Place, *, goes_on: bool = False) -> None
 def await_answer(workspace: Workspace, place: Place, number: int, what: str) -> None:
     """Until the valid history holds the request's record. Raises RefusedError if it was declined, TryAgain."""
     deadline = time.monotonic() + ANSWER_S
+    start_again = time.monotonic() + START_AGAIN_S
     seen: object = None
     while time.monotonic() < deadline:
         standing = _journal_size(place)
@@ -89,7 +91,8 @@ def await_answer(workspace: Workspace, place: Place, number: int, what: str) -> 
                 raise RefusedError(f"{what}: {record['why']}")
             if record is not None:
                 return
-        if quick.is_held(place.lock) is False:
+        if time.monotonic() > start_again and quick.is_held(place.lock) is False:
+            start_again = time.monotonic() + START_AGAIN_S
             ensure(workspace, place)
         time.sleep(POLL_S)
     raise TryAgain(

@@ -1,4 +1,4 @@
-"""The programs that run in the background: `supervise ROOT PLACE [--up]` and `ready ATTEMPT_DIR ORDER`.
+"""The programs that run in the background: `supervise ROOT PLACE [--up] [--stay]` and `ready ATTEMPT_DIR ORDER`.
 
 Knows how hands are wired to the ring. Refuses to know what either does.
 """
@@ -33,7 +33,7 @@ def main(words: list[str] | None = None) -> int:
         return ready.main(FORMATS, words[1], words[2])
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
-        return hold_place(Workspace(words[1]), words[2], Manner(up="--up" in words))
+        return hold_place(Workspace(words[1]), words[2], Manner(stay="--stay" in words, up="--up" in words))
     except TryAgain as error:
         log.info("%s", error)
         return error.exit_code

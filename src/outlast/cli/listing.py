@@ -208,7 +208,8 @@ def _talk(workspace: Workspace, rows: list[quick.Row], shown: int, hidden: int) 
     here = {row["place"] for row in rows if row.get("phase") in NEEDS_SUPERVISOR and not row.get("seen_at")}
     for place in sorted(name for name in here if name):
         if quick.is_held(workspace.place(place).lock) is False:
-            _note(f"nobody supervises place {place}: this is how its supervisor left it (outlast up -d)")
+            cure = "outlast resume RUN" if place.startswith("inline-") else "outlast up -d"
+            _note(f"nobody supervises place {place}: this is how its supervisor left it ({cure})")
 
 
 def _note(line: str) -> None:

@@ -23,7 +23,7 @@ from outlast.settings import Settings, load, seconds
 PRIORITIES = ("high", "normal", "low")
 PROOFS = ("exit", "step")
 FORMATS = ("auto", "folder")
-EVERY_SECTION = "train"
+EVERY_SECTION = ""  # the limit of each section without one of its own
 
 
 def add_run(parser: Parser) -> None:

@@ -106,7 +106,11 @@ def _why(
     if not rows:
         return "there are no runs: start one with `outlast run -- COMMAND`"
     if orphans:
-        return f"runs wait and nobody supervises place {', '.join(orphans)}: `outlast up --detach` goes on with them"
+        inline = all(place.startswith("inline-") for place in orphans)
+        cure = (
+            "`outlast resume RUN` goes on with one" if inline else "`outlast up --detach` goes on with them"
+        )
+        return f"runs wait and nobody supervises place {', '.join(orphans)}: {cure}"
     running = phases.get("running", 0) + phases.get("launching", 0)
     if running:
         return f"{running} running"

@@ -11,14 +11,16 @@ from argparse import Namespace
 
 from outlast.cli import quick
 from outlast.cli.ask import await_answer, note
+from outlast.cli.keep import SERVED
 from outlast.cli.parse import Parser
-from outlast.disk import requests
+from outlast.disk import files, requests
 from outlast.disk import workspace as workspaces
 from outlast.disk.layout import Place, Workspace
 from outlast.errors import OK, NotFound, TryAgain, WorldError
 
 STARTED_S = 15.0
 LEFT_S = 900.0  # runs are stopped safely first: a save may take its time
+IDLE_S = 2.0  # a supervisor that need not stay has left by itself by then
 POLL_S = 0.05
 
 
@@ -55,7 +57,7 @@ def add_down(parser: Parser) -> None:
 def down(arguments: Namespace) -> int:
     workspace = workspaces.existing(arguments.workspace)
     place = workspace.place(workspaces.place_name(workspace))
-    if quick.is_held(place.lock) is False and not _has_live_runs(workspace, place):
+    if quick.is_held(place.lock) is False and not _has_runs(workspace, place, SERVED):
         raise NotFound(
             f"nobody supervises place {place.name}, and nothing runs: there is nothing to take down"
         )
@@ -64,13 +66,24 @@ def down(arguments: Namespace) -> int:
     await_answer(workspace, place, number, "down")
     if arguments.no_wait:
         return OK
-    deadline = time.monotonic() + LEFT_S
-    while quick.is_held(place.lock) is not False:
-        if time.monotonic() > deadline:
-            raise TryAgain(f"down: was accepted; runs of place {place.name} are still saving (outlast ls)")
-        time.sleep(POLL_S)
+    _await_leaving(workspace, place)
     note(f"the supervisor of place {place.name} has left" + (", runs go on" if arguments.leave_runs else ""))
     return OK
+
+
+def _await_leaving(workspace: Workspace, place: Place) -> None:
+    """Until nobody holds the place. One that stays when idle is told to leave once nothing lives."""
+    deadline, alive_at, told = time.monotonic() + LEFT_S, time.monotonic(), False
+    while quick.is_held(place.lock) is not False:
+        now = time.monotonic()
+        if now > deadline:
+            raise TryAgain(f"down: was accepted; runs of place {place.name} are still saving (outlast ls)")
+        if _has_runs(workspace, place, quick.LIVE):
+            alive_at = now
+        elif now - alive_at > IDLE_S and not told:
+            requests.post(place, "down", None, [("leave_runs", "1")], "outlast down: nothing lives any more")
+            told = True
+        time.sleep(POLL_S)
 
 
 def _here(workspace: Workspace, place: Place) -> int:
@@ -89,10 +102,7 @@ def _detach(workspace: Workspace, place: Place) -> int:
     if standing is not None:
         note(f"place {place.name} is supervised already, by pid {standing.get('pid', '?')}")
         return OK
-    workspaces_place = place.path
-    from outlast.disk import files
-
-    files.make_directory(workspaces_place)
+    files.make_directory(place.path)
     process = start.spawn([*start.command(workspace, place.name), "--up", "--stay"], place)
     deadline = time.monotonic() + STARTED_S
     while time.monotonic() < deadline:
@@ -113,6 +123,5 @@ def _refuse_if_held(place: Place) -> None:
         )
 
 
-def _has_live_runs(workspace: Workspace, place: Place) -> bool:
-    rows = quick.rows(workspace)
-    return any(row.get("place") == place.name and row.get("phase") not in ("ended", "paused") for row in rows)
+def _has_runs(workspace: Workspace, place: Place, phases: tuple[str, ...]) -> bool:
+    return any(row.get("place") == place.name and row.get("phase") in phases for row in quick.rows(workspace))

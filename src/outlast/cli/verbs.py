@@ -71,7 +71,7 @@ def dispatch(words: list[str]) -> int:
     module = import_module(f"outlast.cli.{VERBS[verb][1]}")
     own, command = split_command(verb, rest)
     arguments = parser_of(verb, module).parse_args(own)
-    arguments.command = command
+    arguments.verb, arguments.command = verb, command
     arguments.workspace = arguments.workspace or workspace
     code: int = getattr(module, verb)(arguments)
     return code

@@ -4,12 +4,16 @@ Knows the order of looking (exit.json before started.json: an end is never seen 
 know what follows from it.
 """
 
-from typing import Any
+from __future__ import annotations
 
 from outlast.disk import files
 from outlast.disk.clock import moment
 from outlast.disk.layout import AttemptFolder
 from outlast.errors import Damaged
+
+TYPE_CHECKING = False  # importing `typing` alone would double the start of a bare interpreter
+if TYPE_CHECKING:
+    from typing import Any
 
 SCHEMA = 1
 _SAYS = {"shut": ("final", "why", "term"), "begun": ("by", "where")}

@@ -6,13 +6,13 @@ Two kinds of file and no third: a door is made once (`make_once`) and permits; a
 Refuses to know what a record means.
 """
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable
-from typing import BinaryIO, NamedTuple
 
 from outlast.disk.record import Record as Record
 from outlast.disk.record import decode as decode
@@ -20,16 +20,23 @@ from outlast.disk.record import encode as encode
 from outlast.disk.record import fitting
 from outlast.errors import Damaged, WorldError
 
+TYPE_CHECKING = False  # importing `typing` alone would double the start of a bare interpreter
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
 DIRECTORY_MODE, FILE_MODE = 0o700, 0o600
 RECORD_BYTES_MAX = 16 << 20
 
 
-class Made(NamedTuple):
-    """What became of an exclusive creation: whose record stands there now."""
+class Made:
+    """What became of an exclusive creation: whose record stands there now. `fd`: the open file, if it is ours and was
+    asked to stay locked."""
 
-    ours: bool
-    record: Record
-    fd: int | None  # the open file, if it is ours and was asked to stay locked
+    __slots__ = ("fd", "ours", "record")
+
+    def __init__(self, ours: bool, record: Record, fd: int | None) -> None:
+        self.ours, self.record, self.fd = ours, record, fd
 
 
 def make_once(path: str, record: Record, *, lock: bool = False) -> Made:

@@ -4,10 +4,12 @@ Knows how a page is found, read and told. Its layout and how a rank makes it: `d
 time: there is no clock on the training's path.
 """
 
+from __future__ import annotations
+
 import errno
 import math
 import os
-from typing import NamedTuple
+from collections import namedtuple
 
 from outlast.disk.page import (
     BEAT,
@@ -46,25 +48,34 @@ __all__ = [
     "READ", "RUNNING", "STOPPED", "VERSION", "WANT", "WANT_AT", "WORDS", "Beat", "Page", "create",
 ]  # fmt: skip
 
+TYPE_CHECKING = False  # importing `typing` alone would double the start of a bare interpreter
 _LOOKS = 3
 
 
-class Beat(NamedTuple):
-    """What a rank's page says now."""
+if TYPE_CHECKING:
+    from typing import NamedTuple
 
-    rank: int
-    world: int
-    pid: int
-    start_ticks: int
-    seq: int
-    step: int
-    loss: float | None
-    total: int | None
-    first_step: int | None
-    section: int
-    word: str
-    word_step: int
-    flag: int
+    class Beat(NamedTuple):
+        """What a rank's page says now."""
+
+        rank: int
+        world: int
+        pid: int
+        start_ticks: int
+        seq: int
+        step: int
+        loss: float | None
+        total: int | None
+        first_step: int | None
+        section: int
+        word: str
+        word_step: int
+        flag: int
+
+else:
+    Beat = namedtuple(
+        "Beat", "rank world pid start_ticks seq step loss total first_step section word word_step flag"
+    )
 
 
 class Page:

@@ -3,13 +3,20 @@
 Knows /proc and pidfds. Refuses to know why anybody asks.
 """
 
+from __future__ import annotations
+
 import os
 import signal as signals
-from typing import Any
 
 from outlast.errors import WorldError
 
-Identity = dict[str, Any]  # {"host", "boot", "pid_ns", "pid", "start_ticks"}
+TYPE_CHECKING = False  # importing `typing` alone would double the start of a bare interpreter
+if TYPE_CHECKING:
+    from typing import Any
+
+    Identity = dict[str, Any]
+else:
+    Identity = dict  # {"host", "boot", "pid_ns", "pid", "start_ticks"}
 
 
 def host() -> str:

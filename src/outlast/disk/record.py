@@ -3,13 +3,20 @@
 Knows JSON's corners (NaN, bytes that are no UTF-8, brackets nested without end). Refuses to know files.
 """
 
+from __future__ import annotations
+
 import json
 import math
-from typing import Any
 
 from outlast.errors import Damaged
 
-Record = dict[str, Any]
+TYPE_CHECKING = False  # importing `typing` alone would double the start of a bare interpreter
+if TYPE_CHECKING:
+    from typing import Any
+
+    Record = dict[str, Any]
+else:
+    Record = dict
 
 
 def encode(record: Record) -> bytes:

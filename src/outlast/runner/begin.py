@@ -45,7 +45,7 @@ def begin(post: Post, umask: int) -> None:
     child = identity.identity(gate.pid)
     started = _started(post, child, choice, plan, heartbeat)
     why = _announce(post, started)
-    tree = Tree(post.folder, post.folder.path, child, ours=reaps, cgroup=plan.cgroup)
+    tree = Tree(post.folder, post.folder.path, child, ours=reaps, head_count=started["cgroup"])
     watch = post.watch(
         Subject(gate.pid, os.pidfd_open(gate.pid), started["at"]["mono_s"], terminal), tree, heartbeat
     )
@@ -95,7 +95,6 @@ def _plan(post: Post, choice: Choice, heartbeat: str, umask: int) -> tuple[Plan,
         log=log,
         umask=_umask(order, umask),
         terminal=theirs,
-        cgroup=cgroup.make(ranks.name_of(folder.path)),
     )
     return plan, ours
 
@@ -106,7 +105,7 @@ def _started(post: Post, child: Identity, choice: Choice, plan: Plan, heartbeat:
         "schema": SCHEMA,
         "child": child,
         "session": child["pid"],
-        "cgroup": plan.cgroup,
+        "cgroup": cgroup.plan(ranks.name_of(post.folder.path)),
         "resumed_from": choice.checkpoint,
         "resumed_step": choice.step,
         "resume_reasons": choice.reasons,

@@ -1,7 +1,8 @@
-"""A cgroup of the training's own, where this host lets us make one: nothing can leave it by forking or forgetting.
+"""A cgroup of the training's own, where this host lets us make one: nothing leaves it by forking or forgetting.
 
-Version 2 only, and without controllers: it counts heads and limits nothing. Where it cannot be had, the census does
-without.
+Version 2 only, and without controllers: it counts heads and limits nothing. To move a process takes the kernel ten
+milliseconds, so only a training that has lived for a moment is moved, by the runner, and never waits for it. Where it
+cannot be had, the census does without.
 """
 
 from __future__ import annotations
@@ -10,38 +11,71 @@ import os
 
 from outlast.runner import census
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
-def make(name: str) -> str | None:
-    """A new one below our own, None if it cannot be had."""
-    path = path_of(name)
-    if path is None or not os.access(os.path.join(os.path.dirname(path), "cgroup.procs"), os.W_OK):
+ROUNDS = 5  # whoever was forked while we moved its parent is moved in the next
+
+
+def plan(name: str) -> str | None:
+    """Where `gather` will make one, below our own; None: it cannot be had."""
+    ours = _own_folder()
+    if ours is None or not os.access(f"{ours}/cgroup.procs", os.W_OK):
         return None
-    remove(path)  # an attempt of this name may have died before it could say so
+    return f"{ours}/outlast-{name}"
+
+
+def gather(path: str, members: Callable[[], Iterable[int]]) -> None:
+    """Move all members in that are where we are. Who was put elsewhere on purpose stays there."""
+    remove(path)  # an attempt of this name may have died before it could
     try:
         os.mkdir(path)
     except OSError:
-        return None
-    return path
-
-
-def path_of(name: str) -> str | None:
-    ours = _own_folder()
-    return None if ours is None else f"{ours}/outlast-{name}"
+        return
+    ours = _line_of("self")
+    for _ in range(ROUNDS):
+        outside = [pid for pid in members() if _line_of(str(pid)) == ours]
+        if not outside or not all([_move(pid, path) for pid in outside]):
+            return
 
 
 def remove(path: str) -> None:
     try:
         os.rmdir(path)
     except OSError:
-        return  # the training made some of its own inside; they hold nobody
+        return  # never made; or the training made some of its own inside, which hold nobody
+
+
+def _move(pid: int, path: str) -> bool:
+    try:
+        fd = os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(fd, str(pid).encode())
+    except ProcessLookupError:
+        return True  # it is gone
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _own_folder() -> str | None:
     mount = _mount_point((census.read("/proc/self/mountinfo") or b"").decode("utf-8", "surrogateescape"))
-    own = (census.read("/proc/self/cgroup") or b"").decode("utf-8", "surrogateescape")
-    for line in own.splitlines():
-        if mount is not None and line.startswith("0::/") and ".." not in line:
-            return f"{mount}{line[3:].rstrip('/')}"
+    line = _line_of("self")
+    if mount is None or line is None or ".." in line:
+        return None
+    return f"{mount}{line.rstrip('/')}"
+
+
+def _line_of(pid: str) -> str | None:
+    """The process's cgroup of version 2."""
+    for line in (census.read(f"/proc/{pid}/cgroup") or b"").decode("utf-8", "surrogateescape").splitlines():
+        if line.startswith("0::/"):
+            return line[3:]
     return None
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 POLL_S = 1.0
+TRAIN = "train"  # the section of a training that names none
 GAP_POLLS = 2  # a watcher that looks again only after more than so many polls was not watching
 
 
@@ -45,7 +46,7 @@ class Patience:
             self._given_back_s += gap_s
         elif gap_s > GAP_POLLS * POLL_S:
             self._given_back_s += gap_s - POLL_S
-        limit_s = self._limits.get(section, self._limits.get(""))
+        limit_s = self._limits.get(section or TRAIN, self._limits.get(""))
         quiet_s = self.quiet_s(now_s)
         if limit_s is None or quiet_s <= limit_s:
             return None

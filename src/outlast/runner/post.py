@@ -63,8 +63,6 @@ class Post:
     def end_never_began(self, why: str) -> None:
         self._make(ending.record(ending.never_began(why), self.stopping, None))
         ranks.remove_folder(ranks.folder_of(self.folder.path))
-        if (head_count := cgroup.path_of(ranks.name_of(self.folder.path))) is not None:
-            cgroup.remove(head_count)
 
     def end(self, end: dict[str, Any], watch: Watch, started: dict[str, Any], **more: Any) -> None:
         """Once nothing lives: the record of the end."""

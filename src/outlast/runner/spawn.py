@@ -39,10 +39,9 @@ class Plan:
         log: int,
         umask: int,
         terminal: int | None = None,
-        cgroup: str | None = None,
     ) -> None:
         self.argv, self.env, self.cwd, self.umask = argv, env, cwd, umask
-        self.lease, self.log, self.terminal, self.cgroup = lease, log, terminal, cgroup
+        self.lease, self.log, self.terminal = lease, log, terminal
 
 
 class Gate:
@@ -134,8 +133,6 @@ def _be_the_child(plan: Plan, wait: int, complain: int) -> NoReturn:
         close_all_but(keep | ({plan.terminal} if plan.terminal is not None else set()))
         os.setsid()
         default_signals()
-        if plan.cgroup is not None:
-            _enter(plan.cgroup)  # slow (RCU): while the runner writes started.json
         if os.read(wait, 1) != GO:
             os._exit(NOT_STARTED)
         os.close(wait)
@@ -168,19 +165,6 @@ def _put_on(plan: Plan) -> None:
 def _high_fd() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return HIGH_FD if soft == resource.RLIM_INFINITY or soft > HIGH_FD else 3
-
-
-def _enter(cgroup: str) -> None:
-    try:
-        fd = os.open(f"{cgroup}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-    except OSError:
-        return  # the census finds it without
-    try:
-        os.write(fd, b"0")
-    except OSError:
-        return
-    finally:
-        os.close(fd)
 
 
 def _execute(plan: Plan) -> NoReturn:

@@ -88,7 +88,7 @@ def _be_its_runner(mine: Post, claim: dict[str, Any]) -> None:
 
 def _watch(mine: Post, started: dict[str, Any]) -> None:
     child: Identity = started["child"]
-    tree = Tree(mine.folder, started["attempt_dir"], child, ours=False, cgroup=started["cgroup"])
+    tree = Tree(mine.folder, started["attempt_dir"], child, ours=False, head_count=started["cgroup"])
     pidfd = identity.open_pidfd(child)
     watch = mine.watch(Subject(child["pid"], pidfd, started["at"]["mono_s"]), tree, started["heartbeat"])
     _remember_what_was_told(mine)

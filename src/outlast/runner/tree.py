@@ -15,7 +15,7 @@ import time
 
 from outlast.disk import files
 from outlast.errors import WorldError
-from outlast.runner import census
+from outlast.runner import census, cgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,13 +46,14 @@ class Tree:
         child: Identity | None,
         *,
         ours: bool,
-        cgroup: str | None = None,
+        head_count: str | None = None,
     ) -> None:
-        self._folder, self._child, self._ours, self._cgroup = folder, child, ours, cgroup
+        self._folder, self._child, self._ours, self._cgroup = folder, child, ours, head_count
         self._mark = b"\0OUTLAST_ATTEMPT_DIR=" + os.fsencode(mark) + b"\0"
         self.unseen: list[str] = []  # of the last count
         self.ended: set[tuple[int, int]] = set()  # (pid, start ticks) of all that we signalled to end
         self._leased_looks = 0
+        self._is_gathered = not ours  # who takes over finds it as it is
 
     # --- looking -------------------------------------------------------------------------------------------------
 
@@ -129,6 +130,12 @@ class Tree:
         if not found and self.is_leased():
             self.unseen.append("somebody whom we cannot see holds the lease or the log")
         return found
+
+    def gather(self) -> None:
+        """Once, when the training has lived for a moment: into a cgroup of its own, where that can be had."""
+        if self._cgroup is not None and not self._is_gathered:
+            self._is_gathered = True
+            cgroup.gather(self._cgroup, self.seen)
 
     # --- ending --------------------------------------------------------------------------------------------------
 

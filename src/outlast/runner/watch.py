@@ -228,6 +228,7 @@ class Watch:
         if self._read_wish(now_s):
             self._note_told()
         if not self._is_ending:
+            self._tree.gather()
             self._look_for_a_foreign_end()
             self._look_at_the_clock(now_s)
             if now_s >= self._next_ring_s:

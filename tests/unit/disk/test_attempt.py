@@ -10,7 +10,12 @@ from outlast.disk.layout import AttemptFolder
 from outlast.errors import Damaged, WorldError
 from tests.unit.disk.faults import as_nobody
 
-CLAIM: dict[str, Any] = {"kind": "begun", "by": {"pid": 7}, "where": {"backend": "local"}, "order": "order.1.json"}
+CLAIM: dict[str, Any] = {
+    "kind": "begun",
+    "by": {"pid": 7},
+    "where": {"backend": "local"},
+    "order": "order.1.json",
+}
 STARTED: dict[str, Any] = {"session": 7}
 EXIT: dict[str, Any] = {"exit": {"type": "Exited", "code": 0}}
 
@@ -39,7 +44,11 @@ def test_a_shut_door_says_for_how_long_and_why(folder: AttemptFolder, final: boo
     assert attempt.shut(folder, final=final, why="called off", term=4) is True
     doors = attempt.doors(folder)
     assert doors["door"] == "shut"
-    assert (doors["claim"]["final"], doors["claim"]["why"], doors["claim"]["term"]) == (final, "called off", 4)
+    assert (doors["claim"]["final"], doors["claim"]["why"], doors["claim"]["term"]) == (
+        final,
+        "called off",
+        4,
+    )
     assert attempt.is_over(folder)
 
 
@@ -115,9 +124,9 @@ def test_a_claim_that_says_nothing_is_damaged_and_neither_begun_nor_shut(
 def test_a_torn_door_is_damaged_and_named(folder: AttemptFolder, name: str) -> None:
     for path, record in ((folder.claim, CLAIM), (folder.started, STARTED), (folder.exit, EXIT)):
         files.make_once(path, record)
-    path = Path(getattr(folder, name))
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(Damaged, match=path.name):
+    door = Path(getattr(folder, name))
+    door.write_bytes(door.read_bytes()[:-20])
+    with pytest.raises(Damaged, match=door.name):
         attempt.doors(folder)
 
 

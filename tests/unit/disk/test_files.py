@@ -450,6 +450,12 @@ def test_a_lock_held_is_seen_free_is_seen_and_no_file_is_none(tmp_path: Path) ->
     os.close(other)
 
 
+def test_a_lock_that_is_not_to_be_made_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(WorldError, match="cannot open"):
+        files.open_lock(str(tmp_path / "claim"), make=False)
+    assert names(tmp_path) == []
+
+
 def test_a_lock_ends_with_its_holder_however_that_ends(tmp_path: Path) -> None:
     path = str(tmp_path / "claim")
 

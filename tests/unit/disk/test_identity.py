@@ -218,6 +218,8 @@ def test_numbers_that_no_process_ever_has_are_nobody() -> None:
 
 def test_the_ground_floor_knows_who_it_is_with_nothing_but_the_standard_library() -> None:
     source = str(Path(outlast.__file__).parent.parent)
-    code = f"import sys; sys.path.insert(0, {source!r}); from outlast.disk import identity; print(identity.identity()['pid'])"
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().isdigit()
+    code = f"import sys; sys.path.insert(0, {source!r}); from outlast.disk import identity as who; print(who.host())"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == os.uname().nodename

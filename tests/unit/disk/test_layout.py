@@ -79,10 +79,15 @@ def test_an_id_that_we_make_is_an_id(name: str) -> None:
     assert RUN_ID.fullmatch(name)
 
 
-@pytest.mark.parametrize("name", ["../x-20260102-030405", ".x-20260102-030405", "a/b-20260102-030405", "demo", ""])
+@pytest.mark.parametrize(
+    "name", ["../x-20260102-030405", ".x-20260102-030405", "a/b-20260102-030405", "demo", ""]
+)
 def test_what_could_lead_out_of_the_folder_is_no_id(name: str) -> None:
     assert not RUN_ID.fullmatch(name)
 
 
 def test_a_folder_of_an_attempt_is_a_number_of_four_digits_or_more() -> None:
-    assert [name for name in ("0001", "12345", "1", "tmp1", "00x1") if ATTEMPT.fullmatch(name)] == ["0001", "12345"]
+    assert [name for name in ("0001", "12345", "1", "tmp1", "00x1") if ATTEMPT.fullmatch(name)] == [
+        "0001",
+        "12345",
+    ]

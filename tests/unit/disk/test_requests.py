@@ -85,7 +85,14 @@ def test_a_request_that_could_not_be_made_is_not_said_to_be_posted(
 
 def test_names_that_are_no_requests_are_not_looked_at(place: Place) -> None:
     post(place)
-    junk = ("note.json", "7.json", "²²²²²²²².json", "00000009.json.swp", ".00000009.json.1.ab.tmp", "9" * 30 + ".json")
+    junk = (
+        "note.json",
+        "7.json",
+        "²²²²²²²².json",
+        "00000009.json.swp",
+        ".00000009.json.1.ab.tmp",
+        "9" * 30 + ".json",
+    )
     for name in junk:
         (Path(place.requests) / name).touch()
     assert requests.numbers(place) == [1]

@@ -73,7 +73,7 @@ def test_the_folder_beside_checkpoints_is_no_workspace(home: Path, monkeypatch: 
 
 
 def test_a_folder_that_was_named_must_be_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="--workspace .*nowhere"):
+    with pytest.raises(UserError, match="there is no such folder"):
         workspaces.find(str(home / "nowhere"))
     monkeypatch.setenv("OUTLAST_WORKSPACE", str(home / "nowhere"))
     with pytest.raises(UserError, match="OUTLAST_WORKSPACE"):

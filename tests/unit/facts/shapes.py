@@ -2,7 +2,7 @@
 
 import types
 import typing
-from functools import cache, partial
+from functools import cache
 from typing import Any, Literal, NewType, Union, get_args, get_origin
 
 from hypothesis import strategies as st
@@ -55,5 +55,8 @@ def any_of(shape: Any) -> st.SearchStrategy[Any]:
 @cache
 def any_fact(kind: type[Fact]) -> st.SearchStrategy[Any]:
     hints = typing.get_type_hints(kind)
-    fields = {name: st.deferred(partial(any_of, hints[name])) for name in kind.__struct_fields__}
-    return st.builds(kind, **fields)
+    return st.builds(kind, **{name: later(hints[name]) for name in kind.__struct_fields__})
+
+
+def later(shape: Any) -> st.SearchStrategy[Any]:
+    return st.deferred(lambda: any_of(shape))

@@ -1,0 +1,190 @@
+"""Where backends are tried: a workspace with one run, a way to let the world go on, and the faults it can have.
+
+    RealGround      LocalBackend with the real ground floor, or with a runner of sixty lines
+    FakeGround      FakeBackend on a FakeHost
+
+Knows how trainings are counted, ended and cleaned up after. Refuses to know what a backend must do.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import outlast
+from outlast.backends.local import LocalBackend
+from outlast.disk import files, identity
+from outlast.disk.attempt import doors
+from outlast.disk.layout import AttemptFolder, Workspace
+from outlast.errors import WorldError
+from outlast.facts import AttemptId, Doors, Exited, NoDoor, Order, RunId, Signalled
+from outlast.facts.codec import to_record
+from outlast.seams import Backend
+from outlast.supervise.observe import read_doors
+from tests.contract.fakes import FakeBackend, FakeHost
+
+RUN = RunId("demo-20260102-030405")
+WITHIN_S = 20.0
+SOURCE = Path(outlast.__file__).parent
+# It says that it began, and ends as it is told.
+TRAINING = 'echo $$ >> trainings; read code < end-{n}; exit $code'
+
+
+class Ground(Protocol):
+    workspace: Workspace
+
+    def backend(self) -> Backend:
+        """A new one, as a supervisor has it that has just been started."""
+        ...
+
+    def until(self, condition: Callable[[], bool]) -> None: ...
+
+    def end_training(self, attempt: AttemptId, code: int) -> None: ...
+
+    def kill_training(self, attempt: AttemptId) -> None: ...
+
+    def kill_runner(self, attempt: AttemptId) -> None: ...
+
+    def begun(self) -> int:
+        """How many trainings ever began."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class FakeGround:
+    def __init__(self, folder: Path) -> None:
+        self.workspace = Workspace(str(folder))
+        self.host = FakeHost(self.workspace)
+
+    def backend(self) -> Backend:
+        return FakeBackend(self.host)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        for _ in range(100):
+            if condition():
+                return
+            self.host.advance()
+        raise AssertionError("it never came about")
+
+    def end_training(self, attempt: AttemptId, code: int) -> None:
+        self.host.end_training(attempt, Exited(code))
+
+    def kill_training(self, attempt: AttemptId) -> None:
+        self.host.end_training(attempt, Signalled(9))
+
+    def kill_runner(self, attempt: AttemptId) -> None:
+        self.host.kill_runner(attempt)
+
+    def begun(self) -> int:
+        return len(self.host.begun)
+
+    def close(self) -> None:
+        return
+
+
+class RealGround:
+    """Trainings are shells that wait at a pipe. Everything that was started is dead when `close` returns."""
+
+    def __init__(self, folder: Path, floor: str) -> None:
+        self.workspace, self.folder, self._floor = Workspace(str(folder)), folder, floor
+        self._ends: dict[int, int] = {}
+        env = {"schema": 1, "env": {"PATH": os.environ["PATH"]}}
+        files.make_directory(self.workspace.run(RUN).path)
+        files.make_once(self.workspace.run(RUN).env, env)
+
+    def backend(self) -> Backend:
+        return LocalBackend(self.workspace, self._floor)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + WITHIN_S
+        while not condition():
+            assert time.monotonic() < deadline, f"it never came about\n{self._words()}"
+            time.sleep(0.003)  # between looks, and never instead of one
+
+    def end_training(self, attempt: AttemptId, code: int) -> None:
+        path = self.folder / f"end-{attempt.n}"
+        if attempt.n not in self._ends:
+            self._ends[attempt.n] = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        os.write(self._ends[attempt.n], f"{code}\n".encode())
+
+    def kill_training(self, attempt: AttemptId) -> None:
+        started = files.read(self._attempt(attempt).started)
+        assert started is not None
+        identity.send(started["child"], signal.SIGKILL)
+
+    def kill_runner(self, attempt: AttemptId) -> None:
+        """Whoever holds the lock of the claim: the runner that made it, or one that took over."""
+        inode = Path(self._attempt(attempt).claim).stat().st_ino
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()
+            if words[1] == "FLOCK" and words[3] == "WRITE" and words[5].endswith(f":{inode}"):
+                os.kill(int(words[4]), signal.SIGKILL)
+        self.until(lambda: not files.is_locked(self._attempt(attempt).claim))
+
+    def begun(self) -> int:
+        try:
+            return len((self.folder / "trainings").read_text().split())
+        except FileNotFoundError:
+            return 0
+
+    def close(self) -> None:
+        for attempt in sorted(Path(self.workspace.run(RUN).attempts).glob("*")):
+            number = AttemptId(RUN, int(attempt.name))
+            with contextlib.suppress(FileNotFoundError):
+                self.kill_runner(number)
+        for pid in (self.folder / "trainings").read_text().split() if self.begun() else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        for fd in self._ends.values():
+            os.close(fd)
+
+    def _attempt(self, attempt: AttemptId) -> AttemptFolder:
+        return self.workspace.run(attempt.run).attempt(attempt.n)
+
+    def _words(self) -> str:
+        logs = Path(self.workspace.run(RUN).attempts).glob("*/runner.log")
+        return "\n".join(log.read_text() for log in logs)
+
+
+def order(ground: Ground, n: int = 1, term: int = 1) -> Order:
+    """An order as a supervisor leaves it beside the door of attempt n."""
+    folder = ground.workspace.run(RUN).attempt(n)
+    files.make_directory(folder.path)
+    end = Path(ground.workspace.root) / f"end-{n}"
+    if not end.exists():
+        os.mkfifo(end)
+    made = Order(
+        attempt=AttemptId(RUN, n),
+        term=term,
+        argv=("/bin/sh", "-c", TRAINING.replace("{n}", str(n))),
+        cwd=ground.workspace.root,
+        env=(),
+        resume=None,
+        target_step=None,
+        stall_limits_s=(),
+        stop_grace_s=1.0,
+        log_bytes_max=1 << 20,
+        stop_limit_s=5.0,
+    )
+    files.make_once(folder.order(term), {"schema": 1, **to_record(made)})
+    return made
+
+
+def doors_of(ground: Ground, attempt: AttemptId) -> Doors:
+    return read_doors(ground.workspace.run(attempt.run), attempt.n)
+
+
+def is_begun(ground: Ground, attempt: AttemptId) -> bool:
+    """Whether its training runs, and is not only about to."""
+    try:
+        return doors(ground.workspace.run(attempt.run).attempt(attempt.n)).get("started") is not None
+    except WorldError:
+        return False
+
+
+def has_no_door(ground: Ground, attempt: AttemptId) -> bool:
+    return isinstance(doors_of(ground, attempt), NoDoor)
