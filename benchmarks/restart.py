@@ -19,7 +19,8 @@ from pathlib import Path
 
 from benchmarks.table import show
 
-REPEATS = 15
+REPEATS = 14
+KILLS_PER_RUN = 2  # a third death before the first step would end a run of outlast
 CHILD = 'read up rest < /proc/uptime; echo "$$ $(date +%s%N)" >> "$1"; exec sleep 1000'
 FSYNCS_PER_RESTART = (
     12  # reserve, claim (2), started (2), exit (2), order (2), journal (2), child's lease room
@@ -33,7 +34,7 @@ def main() -> None:
         if shutil.which("supervisord", path=_path()):
             rows.append(("supervisord", _measure(root / "supervisord", _supervisord)))
         if shutil.which("torchrun", path=_path()):
-            rows.append(("torchrun --max-restarts", _measure(root / "torchrun", _torchrun, repeats=5)))
+            rows.append(("torchrun --max-restarts", _measure(root / "torchrun", _torchrun, repeats=4)))
         rows.append(("outlast run --backoff 0", _measure(root / "outlast", _outlast)))
         show("child killed -> replacement running", rows)
         fsync_ms = _fsync_ms(root)
@@ -46,22 +47,25 @@ def main() -> None:
 def _measure(
     folder: Path, start: Callable[[Path, Path], Callable[[], None]], repeats: int = REPEATS
 ) -> list[float]:
-    folder.mkdir()
-    births = folder / "births"
-    stop = start(folder, births)
-    taken = []
-    try:
-        _wait_for(births, 1)
-        for count in range(1, repeats + 1):
-            time.sleep(1.2)  # supervisord counts a start as one only after startsecs
-            pid = int(births.read_text().split("\n")[count - 1].split()[0])
-            killed_ns = time.time_ns()
-            os.kill(pid, signal.SIGKILL)
-            _wait_for(births, count + 1)
-            taken.append((int(births.read_text().split("\n")[count].split()[1]) - killed_ns) / 1e6)
-    finally:
-        stop()
+    folder.mkdir(mode=0o700)
+    taken: list[float] = []
+    for number in range(0, repeats, KILLS_PER_RUN):
+        births = folder / f"births-{number}"
+        stop = start(folder, births)
+        try:
+            taken += [_kill_and_wait(births, count) for count in range(1, KILLS_PER_RUN + 1)]
+        finally:
+            stop()
     return taken
+
+
+def _kill_and_wait(births: Path, count: int) -> float:
+    """Milliseconds from the kill of birth `count` to the next birth."""
+    pid = int(_wait_for(births, count)[count - 1].split()[0])
+    time.sleep(1.2)  # supervisord takes a child that lives for less as not started
+    killed_ns = time.time_ns()
+    os.kill(pid, signal.SIGKILL)
+    return (int(_wait_for(births, count + 1)[count].split()[1]) - killed_ns) / 1e6
 
 
 def _bash(folder: Path, births: Path) -> Callable[[], None]:
@@ -72,7 +76,7 @@ def _bash(folder: Path, births: Path) -> Callable[[], None]:
 
 def _supervisord(folder: Path, births: Path) -> Callable[[], None]:
     script = folder / "child.sh"
-    script.write_text(CHILD.replace("%", "%") + "\n")
+    script.write_text(CHILD + "\n")
     config = folder / "supervisord.conf"
     config.write_text(
         f"[supervisord]\nnodaemon=true\nlogfile={folder}/log\npidfile={folder}/pid\n"
@@ -114,11 +118,12 @@ def _outlast(folder: Path, births: Path) -> Callable[[], None]:
     return stop
 
 
-def _wait_for(births: Path, count: int) -> None:
+def _wait_for(births: Path, count: int) -> list[str]:
+    """The lines of all births, once there are so many."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if births.exists() and births.read_text().count("\n") >= count:
-            return
+        if births.exists() and (written := births.read_text()).count("\n") >= count:
+            return written.split("\n")
         time.sleep(0.0005)
     raise TimeoutError(f"{births}: no birth number {count} within a minute")
 

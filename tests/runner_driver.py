@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -141,6 +142,17 @@ class Driver:
         return [name for name in os.listdir(self.folder.path) if name.startswith(".")]
 
     def clean_up(self) -> None:
+        """End all that was started, and take away what lies outside of the folder."""
+        self._end_all()
+        started = files.read(self.folder.started) or {}
+        heartbeat = started.get("heartbeat")
+        if heartbeat:
+            shutil.rmtree(heartbeat, ignore_errors=True)
+        if started.get("cgroup"):
+            with suppress(OSError):
+                os.rmdir(started["cgroup"])
+
+    def _end_all(self) -> None:
         for runner in self.runners:
             if runner.poll() is None:
                 runner.kill()

@@ -5,8 +5,6 @@ in it by itself: `advance` lets every runner do its next deed. Faults are the ho
 which nobody hears, a look that sees nothing, a runner that is killed after any deed.
 """
 
-import msgspec
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -22,7 +20,6 @@ from outlast.facts import (
     Doors,
     Ending,
     Exit,
-    Exited,
     Gone,
     Lost,
     Moment,
@@ -90,9 +87,7 @@ class FakeHost:
     def watcher(self, attempt: AttemptId) -> FakeRunner | None:
         """Who holds the lock of that claim."""
         held = [
-            runner
-            for runner in self.runners
-            if runner.order.attempt == attempt and runner.deed != "coming"
+            runner for runner in self.runners if runner.order.attempt == attempt and runner.deed != "coming"
         ]
         return held[0] if held else None
 

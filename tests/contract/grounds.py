@@ -8,6 +8,7 @@ Knows how trainings are counted, ended and cleaned up after. Refuses to know wha
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -30,7 +31,7 @@ RUN = RunId("demo-20260102-030405")
 WITHIN_S = 20.0
 SOURCE = Path(outlast.__file__).parent
 # It says that it began, and ends as it is told.
-TRAINING = 'echo $$ >> trainings; read code < end-{n}; exit $code'
+TRAINING = "echo $$ >> trainings; read code < end-{n}; exit $code"
 
 
 class Ground(Protocol):
@@ -50,6 +51,10 @@ class Ground(Protocol):
 
     def begun(self) -> int:
         """How many trainings ever began."""
+        ...
+
+    def on_the_way(self) -> int:
+        """How many runners live that watch nothing (yet)."""
         ...
 
     def close(self) -> None: ...
@@ -82,6 +87,9 @@ class FakeGround:
     def begun(self) -> int:
         return len(self.host.begun)
 
+    def on_the_way(self) -> int:
+        return sum(runner.deed == "coming" for runner in self.host.runners)
+
     def close(self) -> None:
         return
 
@@ -92,12 +100,14 @@ class RealGround:
     def __init__(self, folder: Path, floor: str) -> None:
         self.workspace, self.folder, self._floor = Workspace(str(folder)), folder, floor
         self._ends: dict[int, int] = {}
+        self._backends: list[LocalBackend] = []
         env = {"schema": 1, "env": {"PATH": os.environ["PATH"]}}
         files.make_directory(self.workspace.run(RUN).path)
         files.make_once(self.workspace.run(RUN).env, env)
 
     def backend(self) -> Backend:
-        return LocalBackend(self.workspace, self._floor)
+        self._backends.append(LocalBackend(self.workspace, self._floor))
+        return self._backends[-1]
 
     def until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + WITHIN_S
@@ -117,13 +127,18 @@ class RealGround:
         identity.send(started["child"], signal.SIGKILL)
 
     def kill_runner(self, attempt: AttemptId) -> None:
-        """Whoever holds the lock of the claim: the runner that made it, or one that took over."""
-        inode = Path(self._attempt(attempt).claim).stat().st_ino
-        for line in Path("/proc/locks").read_text().splitlines():
-            words = line.split()
-            if words[1] == "FLOCK" and words[3] == "WRITE" and words[5].endswith(f":{inode}"):
-                os.kill(int(words[4]), signal.SIGKILL)
+        os.kill(self.watcher(attempt), signal.SIGKILL)
         self.until(lambda: not files.is_locked(self._attempt(attempt).claim))
+
+    def watcher(self, attempt: AttemptId) -> int:
+        """Who holds the lock of the claim: the runner that made it, or one that took over. 0: nobody."""
+        with contextlib.suppress(FileNotFoundError):
+            inode = Path(self._attempt(attempt).claim).stat().st_ino
+            for line in Path("/proc/locks").read_text().splitlines():
+                words = line.split()
+                if words[1] == "FLOCK" and words[3] == "WRITE" and words[5].endswith(f":{inode}"):
+                    return int(words[4])
+        return 0
 
     def begun(self) -> int:
         try:
@@ -131,16 +146,34 @@ class RealGround:
         except FileNotFoundError:
             return 0
 
+    def on_the_way(self) -> int:
+        alive = [
+            child.pid
+            for backend in self._backends
+            for child in backend._children.values()
+            if child.poll() is None
+        ]
+        watching = {self.watcher(AttemptId(RUN, int(path.name))) for path in self._folders()}
+        return len(set(alive) - watching)
+
     def close(self) -> None:
-        for attempt in sorted(Path(self.workspace.run(RUN).attempts).glob("*")):
-            number = AttemptId(RUN, int(attempt.name))
-            with contextlib.suppress(FileNotFoundError):
-                self.kill_runner(number)
-        for pid in (self.folder / "trainings").read_text().split() if self.begun() else ():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+        for backend in self._backends:
+            for child in backend._children.values():
+                child.kill()
+                child.wait()
+        for path in self._folders():
+            watcher = self.watcher(AttemptId(RUN, int(path.name)))
+            if watcher:
+                os.kill(watcher, signal.SIGKILL)
+            started = files.read(str(path / "started.json"))
+            if started is not None:
+                identity.send(started["child"], signal.SIGKILL)
+                shutil.rmtree(started.get("heartbeat") or "/nowhere", ignore_errors=True)
         for fd in self._ends.values():
             os.close(fd)
+
+    def _folders(self) -> list[Path]:
+        return list(Path(self.workspace.run(RUN).attempts).glob("*"))
 
     def _attempt(self, attempt: AttemptId) -> AttemptFolder:
         return self.workspace.run(attempt.run).attempt(attempt.n)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from outlast.decide import core
 from tests.model.world import Protocol, Setting, World, beginning
 
-WORLDS_MAX = 40_000_000
+WORLDS_MAX = 60_000_000
 
 
 class Walk(NamedTuple):
@@ -19,13 +19,18 @@ class Walk(NamedTuple):
     path: tuple[str, ...] = ()
 
 
-def walk(setting: Setting, *, ends: bool = True, limit: int = WORLDS_MAX) -> Walk:
-    """Breadth first, so that a path is a shortest one. With `ends` also I8, which needs the memory of every edge."""
+def walk(setting: Setting, *, ends: bool = True, lean: bool = False, limit: int = WORLDS_MAX) -> Walk:
+    """Breadth first, so that a path is a shortest one. With `ends` also I8, which needs the memory of every edge.
+
+    `lean`: depth first and without paths; of each world only a hash of 64 bits is kept (that two of ten million worlds
+    share one is as likely as one in a hundred thousand), so that much larger settings fit.
+    """
     first_s, repeats = core.REPEAT_FIRST_S, core.REPEATS_MAX
     core.REPEAT_FIRST_S = 0.0  # time stands still in the model: what is due some time is due now
     core.REPEATS_MAX = 1 if setting.count_repeats else repeats
     try:
-        return _walk(Protocol(setting), beginning(setting), ends, limit)
+        protocol, first = Protocol(setting), beginning(setting)
+        return _walk_lean(protocol, first, limit) if lean else _walk(protocol, first, ends, limit)
     finally:
         core.REPEAT_FIRST_S, core.REPEATS_MAX = first_s, repeats
 
@@ -64,6 +69,24 @@ def _walk(protocol: Protocol, first: World, ends: bool, limit: int) -> Walk:
     if stuck is not None:
         return Walk(len(numbers), "I8: from here no end can be reached", _path(stuck, parents, names))
     return Walk(len(numbers), None)
+
+
+def _walk_lean(protocol: Protocol, first: World, limit: int) -> Walk:
+    seen = {hash(first)}
+    todo = [first]
+    while todo:
+        world = todo.pop()
+        wrong = protocol.wrong(world)
+        if wrong is not None:
+            return Walk(len(seen), wrong)
+        for _, after in protocol.steps(world):
+            mark = hash(after)
+            if mark not in seen:
+                seen.add(mark)
+                todo.append(after)
+        if len(seen) > limit:
+            return Walk(len(seen), f"more than {limit} worlds")
+    return Walk(len(seen), None)
 
 
 def _stuck(worlds: int, edges: list[list[int]], ended: list[int]) -> int | None:

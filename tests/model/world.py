@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from outlast.decide.core import decide
+from msgspec.structs import replace
+
+from outlast.decide.core import decide, needs_next_term
 from outlast.decide.history import fold, fresh
 from outlast.decide.presence import presence
 from outlast.facts import (
@@ -69,7 +71,6 @@ SPEC = Spec(
     made=NOW,
     origin="model",
     key="key",
-    attempts_max=2,
     backoff_s=0.0,
 )
 BEGUN = Begun(Process("here", "boot", 1, 1, 1), HERE, "order.1.json", True)
@@ -88,6 +89,7 @@ class Setting(NamedTuple):
 
     supervisors: int = 2
     doors: int = 4
+    attempts_max: int = 2
     requeues: int = 0
     runner_deaths: int = 0
     stop: bool = True
@@ -156,8 +158,10 @@ def beginning(setting: Setting) -> World:
 class Memory:
     """What the real functions said, remembered: records by number, books by history, decisions by what was seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, attempts_max: int) -> None:
+        self.spec = replace(SPEC, attempts_max=attempts_max)
         self.entries: list[AnyEntry] = []
+        self.chosen: dict[int, int] = {}
         self._numbers: dict[AnyEntry, int] = {}
         self._books: dict[tuple[int, ...], tuple[Book, int]] = {(): (fresh(_accepted()), 0)}
         self._decisions: dict[tuple[object, ...], tuple[tuple[int, ...], tuple[tuple[object, ...], ...]]] = {}
@@ -165,6 +169,8 @@ class Memory:
     def number(self, entry: AnyEntry) -> int:
         if entry not in self._numbers:
             self._numbers[entry] = len(self.entries)
+            if isinstance(entry, Chosen):
+                self.chosen[len(self.entries)] = entry.n
             self.entries.append(entry)
         return self._numbers[entry]
 
@@ -191,7 +197,7 @@ class Memory:
                 Request(answered + i, "id", verb, RUN, (), "", "a person", NOW) for i, verb in enumerate(pending, 1)
             )
             seen = presence(_doors(door, ended), _whereabouts(where))
-            decision = decide(SPEC, book, Sight(now=NOW, presence=seen, requests=requests), term)
+            decision = decide(self.spec, book, Sight(now=NOW, presence=seen, requests=requests), term)
             records = tuple(
                 self.number(entry) for entry in decision.entries if counted or not isinstance(entry, Repeated)
             )
@@ -264,7 +270,8 @@ class Protocol:
     """All next worlds of a world, and what is wrong with one."""
 
     def __init__(self, setting: Setting) -> None:
-        self.setting, self.memory = setting, Memory()
+        self.setting, self.memory = setting, Memory(setting.attempts_max)
+        self._wrong_histories: dict[tuple[int, ...], str | None] = {}
 
     # --- what may happen next -------------------------------------------------------------------------------------
 
@@ -335,7 +342,7 @@ class Protocol:
 
         term, data = supervisor.term, supervisor.data
         match supervisor.at:
-            case "read":
+            case "read" | "again":
                 seen = len(world.segments[-1].records) if world.segments else 0
                 opening = Supervisor(len(world.segments) + 1, "open", seen)
                 supervisors = (*world.supervisors[:index], opening, *world.supervisors[index + 1 :])
@@ -389,6 +396,8 @@ class Protocol:
             yield f"term {term} decides", then("write", (records, acts))
         elif acts:
             yield f"term {term} decides", then("act", acts)
+        elif needs_next_term(self.memory.book(history)[0], term):
+            yield f"term {term} makes way for the next", then("again")
         elif self.setting.split_looks:
             yield f"term {term} waits", then("idle")
 
@@ -421,14 +430,15 @@ class Protocol:
         if len(world.alive) > 1:
             return f"I1: two trainings live: {sorted(world.alive)}"
         records = valid(world.segments, self.setting.unsealed)
-        history = [self.memory.entries[record] for record in records]
         book, answered = self.memory.book(records)
+        if records not in self._wrong_histories:
+            self._wrong_histories[records] = self._wrong_in([self.memory.entries[record] for record in records])
         return (
-            self._wrong_in(history)
-            or self._wrong_after_the_end(world, book, history, answered)
+            self._wrong_histories[records]
+            or self._wrong_after_the_end(world, book, answered)
             or self._wrong_beginning(world)
             or self._wrong_request(world, answered)
-            or self._wrong_success(world, history)
+            or self._wrong_success(world, book)
         )
 
     def _wrong_in(self, history: list[AnyEntry]) -> str | None:
@@ -448,9 +458,7 @@ class Protocol:
                 finished = True
         return None
 
-    def _wrong_after_the_end(
-        self, world: World, book: Book, history: list[AnyEntry], answered: int
-    ) -> str | None:
+    def _wrong_after_the_end(self, world: World, book: Book, answered: int) -> str | None:
         """A retry that has no answer yet may already be under way by a supervisor that does not know that it is a zombie;
         whatever it does is answered for by the one who will answer the retry."""
         if not isinstance(book.phase, Done) or "retry" in world.posted[answered:]:
@@ -458,7 +466,7 @@ class Protocol:
         if world.alive:
             return f"I2: ended, and {sorted(world.alive)} lives"
         begun = [n for n in range(1, self.setting.doors + 1) if world.claim[n] == "B"]
-        ended = sorted(entry.n for entry in history if isinstance(entry, Ended))
+        ended = sorted(entry.n for entry in book.endings)
         unbegun = [n for n in ended if world.claim[n] == "S"]
         if [n for n in ended if n not in unbegun] != begun:
             return f"I3: ended; begun {begun}, and recorded as ended {ended}"
@@ -470,21 +478,21 @@ class Protocol:
     def _wrong_beginning(self, world: World) -> str | None:
         if world.requeued:
             return None
-        written = {record for segment in world.segments for record in segment.records}
-        chosen = {entry.n for entry in map(self.memory.entries.__getitem__, written) if isinstance(entry, Chosen)}
-        strays = [n for n in range(1, self.setting.doors + 1) if world.claim[n] == "B" and n not in chosen]
+        chosen = self.memory.chosen
+        written = {chosen[record] for segment in world.segments for record in segment.records if record in chosen}
+        strays = [n for n, claim in enumerate(world.claim) if claim == "B" and n not in written]
         return f"I4: {strays} began, and no journal, valid or not, ever chose it" if strays else None
 
     def _wrong_request(self, world: World, answered: int) -> str | None:
         lost = [number for number in world.removed if number > answered]
         return f"I5: request {lost} was removed, and the valid history does not know it" if lost else None
 
-    def _wrong_success(self, world: World, history: list[AnyEntry]) -> str | None:
-        for entry in history:
-            if isinstance(entry, Ended) and entry.verdict == "finished" and world.exit[entry.n] != "ok":
+    def _wrong_success(self, world: World, book: Book) -> str | None:
+        for entry in book.endings:
+            if entry.verdict == "finished" and world.exit[entry.n] != "ok":
                 return f"I6: success of {entry.n} was invented"
-            if isinstance(entry, Finished) and entry.outcome == "completed" and "ok" not in world.exit:
-                return "I6: a completion was invented"
+        if isinstance(book.phase, Done) and book.phase.outcome == "completed" and "ok" not in world.exit:
+            return "I6: a completion was invented"
         return None
 
     def ended(self, world: World) -> bool:

@@ -1,16 +1,16 @@
 """Attempts on this host: one runner process each, found again by its claim's lock.
 
-Knows how a runner is started here (standard library only, from the workspace's own copy of the ground floor) and
-what the locks and the boot id say about it. Refuses to know why an attempt should begin, and never believes a pid.
+Knows what the locks and the boot id say about it. Refuses to know why an attempt should begin, and never believes a
+pid.
 """
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 
+from outlast.backends.runners import Runner, Runners
 from outlast.disk import files, identity
 from outlast.disk.attempt import doors
 from outlast.disk.layout import AttemptFolder, Workspace
@@ -37,21 +37,20 @@ from outlast.facts.codec import to_record
 NAME = "local"
 STOPPED_CONTINUE_S = 60.0  # a runner found stopped (state T) for so long is continued
 STOPPED_KILL_S = 300.0  # and for so long is killed (not its training) and replaced
-BOOT = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from outlast.runner.life import main; sys.exit(main())"
-)
 
 
 class LocalBackend:
     """`floor` is the folder that holds the workspace's copy of the ground floor (see supervise/floor.py)."""
 
     def __init__(self, workspace: Workspace, floor: str, python: str = sys.executable) -> None:
-        self._workspace, self._floor, self._python = workspace, floor, python
-        self._children: dict[AttemptId, subprocess.Popen[bytes]] = {}
+        self._workspace = workspace
+        self._runners = Runners(floor, python)
+        self._children: dict[AttemptId, Runner] = {}
         self._stopped_since: dict[AttemptId, float] = {}
 
     def look(self, attempts: Mapping[AttemptId, Doors]) -> Mapping[AttemptId, Whereabouts]:
         self._reap()
+        self._runners.keep_spare(any(isinstance(doors, Begun) for doors in attempts.values()))
         return {attempt: self._look(attempt, doors) for attempt, doors in attempts.items()}
 
     def launch(self, orders: Sequence[Order]) -> None:
@@ -136,42 +135,10 @@ class LocalBackend:
 
     def _start(self, order: Order) -> None:
         folder = self._folder(order.attempt)
-        try:
-            log = files.open_append(folder.runner_log)
-            try:
-                self._children[order.attempt] = subprocess.Popen(
-                    [
-                        self._python,
-                        "-I",
-                        "-S",
-                        "-c",
-                        BOOT,
-                        self._floor,
-                        folder.path,
-                        os.path.basename(folder.order(order.term)),
-                    ],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd="/",
-                    env=clean_environment(),
-                    start_new_session=True,
-                )
-            finally:
-                os.close(log)
-        except OSError as error:
-            raise WorldError(f"cannot start the runner of {order.attempt.run}: {error.strerror}") from error
+        name = os.path.basename(folder.order(order.term))
+        self._children[order.attempt] = self._runners.start(folder, name)
 
     def _reap(self) -> None:
         for attempt, child in list(self._children.items()):
             if child.poll() is not None:
                 del self._children[attempt]
-
-
-def clean_environment() -> dict[str, str]:
-    """Our environment less everything that could reach into a runner: it starts from the run's own."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("OUTLAST_", "PYTHON", "LD_"))
-    }

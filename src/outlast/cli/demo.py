@@ -96,6 +96,7 @@ class _Tour:
             str(STEP_SECONDS),
         ]
         options = ["--name", "demo", "--checkpoints", "survivor", "--target-step", str(STEPS)]
+        options += ["--resume-args", "--resume-from {checkpoint}"]
         outlast = [sys.executable, "-m", "outlast", "--workspace", str(self._root), "run", *options]
         return [*outlast, "--", *training]
 

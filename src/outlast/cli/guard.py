@@ -26,14 +26,14 @@ def guard(words: list[str], sleep: Callable[[float], None] = time.sleep) -> int:
         began = time.monotonic()
         child = told.start(words)
         code = child.wait()
-        if code in DELIBERATE or told.to_leave:
+        if code in DELIBERATE or told.has_to_leave():
             return max(code, 0)
         if time.monotonic() - began > HEALTHY_S:
             wait_s = FIRST_WAIT_S
         _say(f"the supervisor (pid {child.pid}) died ({_how(code)}); again in {wait_s:.1f} s")
         sleep(wait_s)
         wait_s = min(wait_s * 2, LAST_WAIT_S)
-        if told.to_leave:
+        if told.has_to_leave():
             return 0
 
 
@@ -41,10 +41,13 @@ class _Told:
     """Passes signals on to the child. INT and TERM: the guard leaves with it."""
 
     def __init__(self) -> None:
-        self.to_leave = False
+        self._heard = False
         self._child: subprocess.Popen[bytes] | None = None
         for number in PASSED_ON:
             signal.signal(number, self._pass_on)
+
+    def has_to_leave(self) -> bool:
+        return self._heard
 
     def start(self, words: list[str]) -> "subprocess.Popen[bytes]":
         """In its own session, so that the terminal's Ctrl-C reaches it once, through us."""
@@ -53,7 +56,7 @@ class _Told:
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         if number != signal.SIGHUP:
-            self.to_leave = True
+            self._heard = True
         if self._child is not None and self._child.returncode is None:
             os.kill(self._child.pid, number)
 

@@ -9,7 +9,6 @@ import sys
 import time
 
 from outlast.cli import quick, words
-from outlast.cli.parse import add_json
 from outlast.disk import workspace as workspaces
 from outlast.errors import OK, UserError
 
@@ -63,7 +62,29 @@ SORT_KEYS = {
 DEFAULT_SORT = "created"
 
 
+class Choice:
+    """The options of `ls`, before any was given: argparse fills in the same names."""
+
+    all: bool = False
+    json: bool = False
+    phase: list[str] | None = None
+    outcome: list[str] | None = None
+    tag: list[str] | None = None
+    since: str | None = None
+    workspace: str | None = None
+    sort: str = DEFAULT_SORT
+    columns: str = DEFAULT
+
+
+def plain(workspace: str | None, *, as_json: bool) -> int:
+    choice = Choice()
+    choice.workspace, choice.json = workspace, as_json
+    return ls(choice)
+
+
 def add_ls(parser: Parser) -> None:
+    from outlast.cli.parse import add_json
+
     parser.add_argument("--all", action="store_true", help="also what ended more than a day ago")
     parser.add_argument("--phase", action="append", metavar="PHASE", help=f"only these: {', '.join(PHASES)}")
     parser.add_argument(
@@ -85,7 +106,7 @@ def add_ls(parser: Parser) -> None:
     )
 
 
-def ls(arguments: Namespace) -> int:
+def ls(arguments: Namespace | Choice) -> int:
     columns = _known(arguments.columns.split(","), tuple(COLUMNS), "--columns")
     phases = _known(_split(arguments.phase), PHASES, "--phase")
     outcomes = _known(_split(arguments.outcome), OUTCOMES, "--outcome")
@@ -107,13 +128,18 @@ def ls(arguments: Namespace) -> int:
     ]
     hidden = 0
     if not (arguments.all or filtered):
-        recent = [row for row in chosen if _is_recent(row)]
+        before = words.stamp(time.time() - RECENT_S)
+        recent = [
+            row for row in chosen if row.get("phase") != "ended" or (row.get("ended_at") or before) >= before
+        ]
         hidden, chosen = len(chosen) - len(recent), recent
     chosen.sort(key=_sort_key(sort), reverse=descending)
     if arguments.json:
         import json
 
-        sys.stdout.write(json.dumps(chosen, indent=1) + "\n")
+        sys.stdout.write(
+            "[" + ",\n ".join(map(json.dumps, chosen)) + "]\n"
+        )  # indent= would cost ten times as much
         return OK
     if chosen:
         sys.stdout.write(table(chosen, columns))
@@ -128,13 +154,11 @@ def table(rows: list[quick.Row], columns: list[str]) -> str:
     readers = [COLUMNS[name] for name in columns]
     lines += [[read(row, now) for read in readers] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    widths[-1] = 0
+    form = "  ".join([*[f"%-{width}s" for width in widths[:-1]], "%s"])
+    text = [(form % tuple(line)).rstrip().replace("\n", " ") for line in lines]
     width = _terminal_width()
-    text = []
-    for line in lines:
-        whole = "  ".join([cell.ljust(wide) for cell, wide in zip(line, widths, strict=True)]).rstrip()
-        whole = whole.replace("\n", " ")
-        text.append(whole[: width - 1] + "…" if width and len(whole) > width else whole)
+    if width:
+        text = [line if len(line) <= width else line[: width - 1] + "…" for line in text]
     return "\n".join(text) + "\n"
 
 
@@ -145,11 +169,6 @@ def _terminal_width() -> int:
         return os.get_terminal_size(sys.stdout.fileno()).columns
     except (OSError, ValueError):
         return 0
-
-
-def _is_recent(row: quick.Row) -> bool:
-    ended = words.epoch_s(row.get("ended_at")) if row.get("phase") == "ended" else None
-    return ended is None or time.time() - ended < RECENT_S
 
 
 def _sort_key(column: str) -> Callable[[quick.Row], tuple[bool, object, str]]:

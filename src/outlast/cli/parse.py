@@ -6,6 +6,7 @@ Knows argparse. Refuses to know any verb's options.
 from __future__ import annotations
 
 import argparse
+import os
 
 from outlast.errors import UserError
 
@@ -14,15 +15,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
+WIDTH = 120
 WITH_COMMAND = ("run", "rerun")  # verbs whose words after `--` are somebody else's
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """As wide as the terminal. argparse would ask shutil, whose import costs a third of `outlast ls`."""
+    try:
+        width = os.get_terminal_size().columns
+    except OSError:
+        width = WIDTH
+    return argparse.RawDescriptionHelpFormatter(prog, width=min(max(width, 40), WIDTH) - 2)
 
 
 class Parser(argparse.ArgumentParser):
     """Errors are UserErrors with the nearest known option; abbreviations are refused, so that new options may come."""
 
     def __init__(self, **options: Any) -> None:
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(allow_abbrev=False, **options)
+        super().__init__(allow_abbrev=False, formatter_class=_formatter, **options)
 
     def examples(self, *lines: str) -> None:
         self.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -10,7 +10,6 @@ import sys
 import time
 
 from outlast.cli import quick, words
-from outlast.cli.parse import add_json
 from outlast.disk import workspace as workspaces
 from outlast.errors import NOT_FOUND, OK
 
@@ -26,15 +25,24 @@ UNSERVED = ("queued", "launching", "running", "waiting")
 SEEN_WITHIN_S = 90.0
 
 
+def plain(workspace: str | None, *, as_json: bool) -> int:
+    return _print(workspaces.existing(workspace, reading=True), as_json)
+
+
 def add_status(parser: Parser) -> None:
+    from outlast.cli.parse import add_json
+
     add_json(parser)
     parser.examples("outlast status", "outlast status --json | jq .why")
 
 
 def status(arguments: Namespace) -> int:
-    workspace = workspaces.existing(arguments.workspace, reading=True)
+    return plain(arguments.workspace, as_json=arguments.json)
+
+
+def _print(workspace: Workspace, as_json: bool) -> int:
     found = summary(workspace)
-    if arguments.json:
+    if as_json:
         import json
 
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
@@ -45,8 +53,9 @@ def status(arguments: Namespace) -> int:
 
 def summary(workspace: Workspace) -> dict[str, Any]:
     """{supervisors, runs: {phase: n}, holds, why, health}. health: ok, held, unsupervised (somebody must act)."""
-    rows = quick.rows(workspace)
-    supervisors = [_supervisor(workspace, place, board) for place, board in quick.boards(workspace)]
+    boards = dict(quick.boards(workspace))
+    rows = quick.rows(workspace, boards)
+    supervisors = [_supervisor(workspace, place, board) for place, board in boards.items()]
     phases: dict[str, int] = {}
     waiting: dict[str, int] = {}
     for row in rows:
@@ -81,7 +90,7 @@ def _supervisor(workspace: Workspace, name: str, board: dict[str, Any]) -> dict[
         "pid": said.get("pid"),
         "host": said.get("host"),
         "alive": quick.is_held(place.lock) if here else _beats(place.board, place.beat),
-        "since": _stamp(said.get("start_time")),
+        "since": words.stamp(said["start_time"]) if said.get("start_time") else None,
         "version": said.get("version"),
         "error": error,
         "holds": [*holds, *([error] if error else [])],
@@ -129,10 +138,6 @@ def _beats(*paths: str) -> bool | None:
     """A supervisor on another host: whether it wrote lately; None if nobody can tell."""
     times = [os.stat(path).st_mtime for path in paths if os.path.exists(path)]
     return time.time() - max(times) < SEEN_WITHIN_S if times else None
-
-
-def _stamp(wall_s: float | None) -> str | None:
-    return None if wall_s is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall_s))
 
 
 def _text(workspace: Workspace, found: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ Knows output.log and what says that no more of it will come. Refuses to understa
 
 from __future__ import annotations
 
+import errno
 import os
 
 from outlast.disk.layout import AttemptFolder, RunFolder
@@ -19,7 +20,6 @@ class Tail:
         self._run, self.n = run, first
         self._fd: int | None = None
         self._at = 0
-        self._last_look = False
 
     @property
     def folder(self) -> AttemptFolder:
@@ -30,10 +30,13 @@ class Tail:
         if self._fd is None and not self._open():
             return b""
         assert self._fd is not None
-        part = os.pread(self._fd, CHUNK, self._at)
-        if not part and os.fstat(self._fd).st_size < self._at:
-            self._at = 0  # it was cut short (the log's bound): what stands there now is new
-            part = os.pread(self._fd, CHUNK, 0)
+        size = os.fstat(self._fd).st_size
+        if size < self._at:
+            self._at = 0  # somebody emptied it: what stands there now is new
+        if size == self._at:
+            return b""
+        self._at, end = _next_data(self._fd, self._at, size)
+        part = os.pread(self._fd, min(CHUNK, end - self._at), self._at)
         self._at += len(part)
         return part
 
@@ -43,12 +46,16 @@ class Tail:
         return os.path.exists(folder.exit) or os.path.isdir(folder.next().path)
 
     def advance(self) -> bool:
-        """Go to the next attempt if it has begun. Only after `is_over` and a `read` that gave nothing."""
-        if not os.path.exists(self.folder.next().output):
-            return False
-        self.close()
-        self.n += 1
-        return True
+        """Go to the next attempt that has output, if there is one: an attempt that never began has none. Only after
+        `is_over` and a `read` that gave nothing."""
+        following = self.folder.next()
+        while os.path.isdir(following.path):
+            if os.path.exists(following.output):
+                self.close()
+                self.n = following.n
+                return True
+            following = following.next()
+        return False
 
     def seek_last_lines(self, count: int) -> None:
         """Skip to the last `count` lines that stand there now."""
@@ -81,6 +88,17 @@ class Tail:
         except FileNotFoundError:
             return False
         return True
+
+
+def _next_data(fd: int, at: int, size: int) -> tuple[int, int]:
+    """From where to where bytes stand, at or behind `at`: a log that grew too large has its middle given back."""
+    try:
+        data = os.lseek(fd, at, os.SEEK_DATA)
+        return data, os.lseek(fd, data, os.SEEK_HOLE)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return size, size
+        return at, size  # this file system knows no holes
 
 
 def last_attempt(run: RunFolder) -> int:

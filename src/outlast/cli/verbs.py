@@ -8,6 +8,7 @@ Refuses to know what a verb does.
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 
@@ -24,6 +25,9 @@ GROUPS = {
     "act": "act",
     "set": "set up",
 }
+# What prompts and scripts ask a thousand times: without options they need no parser (a fifth of their time), and their
+# modules have `plain(workspace, as_json=)` for it.
+QUICK = ("ls", "status")
 # verb: (group, module under outlast.cli, one line)
 VERBS = {
     "run": ("run", "run", "supervise a command; foreground view by default"),
@@ -66,22 +70,25 @@ def dispatch(words: list[str]) -> int:
         return _help(rest)
     if verb not in VERBS:
         raise UserError(_unknown(verb))
+    module = import_module(f"outlast.cli.{VERBS[verb][1]}")
+    if verb in QUICK:
+        gc.disable()  # a short life: to look for garbage among a thousand rows takes a tenth of it
+        if not set(rest) - {"--json"}:
+            return int(module.plain(workspace, as_json=bool(rest)))
     from outlast.cli.parse import split_command
 
-    module = import_module(f"outlast.cli.{VERBS[verb][1]}")
     own, command = split_command(verb, rest)
     arguments = parser_of(verb, module).parse_args(own)
     arguments.verb, arguments.command = verb, command
     arguments.workspace = arguments.workspace or workspace
-    code: int = getattr(module, verb)(arguments)
-    return code
+    return int(getattr(module, verb)(arguments))
 
 
-def parser_of(verb: str, module: object | None = None, kind: type[Parser] | None = None) -> Parser:
+def parser_of(verb: str, module: object | None = None) -> Parser:
     from outlast.cli.parse import Parser
 
     module = module or import_module(f"outlast.cli.{VERBS[verb][1]}")
-    parser = (kind or Parser)(prog=f"outlast {verb}", description=f"{VERBS[verb][2]}.")
+    parser = Parser(prog=f"outlast {verb}", description=f"{VERBS[verb][2]}.")
     getattr(module, f"add_{verb}")(parser)
     parser.add_argument("--workspace", metavar="DIR", help="the workspace (default: found from here upwards)")
     return parser

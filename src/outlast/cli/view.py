@@ -139,6 +139,10 @@ class View:
             drained = self.step()
             snapshot = self.snapshot()
             if drained and snapshot.get("phase") == "ended":
+                self._tail.n = max(
+                    [self._tail.n, *[attempt["n"] for attempt in snapshot.get("attempts") or ()]]
+                )
+                self._tell_news()
                 self.close()
                 for line in conclusion(snapshot):
                     self.say(line)

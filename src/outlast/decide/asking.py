@@ -36,10 +36,10 @@ def answer(book: Book, request: Request, now: Moment) -> Asked | Declined:
     )
 
 
-def reopened(run: RunId, book: Book, now: Moment) -> Reopened:
+def reopened(run: RunId, book: Book, now: Moment, term: int) -> Reopened:
     """Behind the final door: the number of the attempt that follows it."""
     final = book.closing.n if book.closing is not None else book.next
-    return Reopened(at=now, run=run, why="retry was asked for", n=final + 1)
+    return Reopened(at=now, run=run, why="retry was asked for", n=final + 1, term=term)
 
 
 def _refusal(book: Book, request: Request) -> str | None:

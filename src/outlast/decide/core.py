@@ -58,7 +58,7 @@ def decide(spec: Spec, book: Book, sight: Sight, term: int) -> Decision:
     """Entries are journaled before any action is done; `sight.presence` is of the attempt that `book.phase` names,
     or else of `book.next`. What was asked is settled in the history before anything follows from it."""
     if sight.requests:
-        return Decision(_answers(spec, book, sight), (), 0.0)
+        return Decision(_answers(spec, book, sight, term), (), 0.0)
     match book.phase:
         case Waiting():
             return _waiting(spec, book, book.phase, sight, term)
@@ -72,7 +72,13 @@ def decide(spec: Spec, book: Book, sight: Sight, term: int) -> Decision:
             assert_never(book.phase)
 
 
-def _answers(spec: Spec, book: Book, sight: Sight) -> tuple[AnyEntry, ...]:
+def needs_next_term(book: Book, term: int) -> bool:
+    """Whether it waits for its record to be sealed by the next term. A final door stands between an ended run and
+    whoever does not know that he was superseded: he may write a Reopened, and can never seal it."""
+    return isinstance(book.phase, Waiting) and book.reopened == term
+
+
+def _answers(spec: Spec, book: Book, sight: Sight, term: int) -> tuple[AnyEntry, ...]:
     """In the order of their numbers: each sees what the ones before it changed."""
     entries: list[AnyEntry] = []
     for request in sight.requests:
@@ -80,7 +86,7 @@ def _answers(spec: Spec, book: Book, sight: Sight) -> tuple[AnyEntry, ...]:
         entries.append(entry)
         book = fold(book, entry)
         if request.verb == "retry" and isinstance(book.phase, Done) and isinstance(entry, Asked):
-            reopened = asking.reopened(spec.run, book, sight.now)
+            reopened = asking.reopened(spec.run, book, sight.now, term)
             entries.append(reopened)
             book = fold(book, reopened)
     return tuple(entries)
@@ -106,7 +112,7 @@ def _waiting(spec: Spec, book: Book, phase: Waiting, sight: Sight, term: int) ->
 
 def _next_attempt(spec: Spec, book: Book, phase: Waiting, sight: Sight, term: int) -> Decision:
     n, now = book.next, sight.now
-    if sight.holds or book.holds or book.want != "run":
+    if sight.holds or book.holds or book.want != "run" or needs_next_term(book, term):
         return Decision()
     left_s = waits.left_s(phase, now)
     if left_s > 0:

@@ -68,8 +68,9 @@ class Case(NamedTuple):
 
     @property
     def short(self) -> bool:
-        """A shortfall that is known; a step that nobody saw is none."""
-        return self.target is not None and self.ending.last_step is not None and not self.reached
+        """A shortfall that is known. A step that nobody saw is none, unless the training is one that shows its steps."""
+        shown = self.ending.last_step is not None or self.ending.total is not None
+        return self.target is not None and shown and not self.reached
 
     @property
     def trained(self) -> bool:
@@ -262,7 +263,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "exit 0, short of the target",
         lambda case: case.code == 0 and case.short,
-        "early_exit", "early_exit", lambda case: f"exit 0 at step {case.step} of {case.target}",
+        "early_exit", "early_exit", lambda case: f"exit 0 at step {case.step or 0} of {case.target}",
     ),
     Rule(
         "exit 0, but a step has to prove it",

@@ -87,11 +87,12 @@ def _folded(book: Book, entry: AnyEntry) -> Book:
             return replace(book, phase=Shutting(n, outcome), closing=entry, why=entry.why)
         case Finished(outcome=outcome, cause=cause, proof=proof, at=at):
             return replace(book, phase=Done(outcome, cause, at, proof), why=entry.why)
-        case Reopened(n=n, at=at):
+        case Reopened(n=n, at=at, term=term):
             return replace(
                 book,
                 phase=Waiting(at, 0.0),
                 next=n,
+                reopened=term,
                 want="run",
                 closing=None,
                 removing=None,

@@ -84,9 +84,11 @@ class Finished(Entry):
 
 
 class Reopened(Entry):
-    """A person's retry: the chain goes on behind the final door; attempt n is the next."""
+    """A person's retry: the chain goes on behind the final door; attempt n is the next, once a later term than `term`
+    has sealed this record."""
 
     n: int
+    term: int = 0
 
 
 class Held(Entry):
@@ -166,7 +168,8 @@ class Book(Fact):
     `next` is the number of the next attempt; `want` what a person asked last, by request `asked`; `charges` counts
     charged deaths by cause since the last progress; `best_step` the highest checkpoint step (or, while there has
     been no checkpoint, the highest step) at the end of any attempt; `had_checkpoint` whether there ever was one;
-    `closing` the outcome that was decided, until Finished or Reopened; `removing` a request to remove.
+    `closing` the outcome that was decided, until Finished or Reopened; `removing` a request to remove; `reopened` the
+    term that opened it again.
     """
 
     phase: Phase
@@ -183,6 +186,7 @@ class Book(Fact):
     holds: tuple[str, ...] = ()
     closing: Closing | None = None
     removing: tuple[str, int] | None = None
+    reopened: int = 0
     priority: Priority | None = None
     why: str = ""
     updated: Moment | None = None

@@ -203,8 +203,8 @@ def _find(path: str, mark: bytes) -> int:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except PermissionError:
         return UNREADABLE
-    except OSError:
-        return ABSENT
+    except OSError:  # gone; or a zombie, whose other threads may live
+        return EMPTY
     try:
         tail = first = b"\0"
         while body := os.read(fd, CHUNK):

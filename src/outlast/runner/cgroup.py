@@ -36,7 +36,8 @@ def gather(path: str, members: Callable[[], Iterable[int]]) -> None:
     ours = _line_of("self")
     for _ in range(ROUNDS):
         outside = [pid for pid in members() if _line_of(str(pid)) == ours]
-        if not outside or not all([_move(pid, path) for pid in outside]):
+        moved = [_move(pid, path) for pid in outside]
+        if not outside or not all(moved):
             return
 
 

@@ -3,8 +3,9 @@
     reserve room for the last words -> claim, locked from birth -> resume check -> fork, gate, started.json, "go"
     -> watch -> sweep -> exit.json -> make sure that somebody rules
 
-Started as `python -I -S -c BOOT ROOT ATTEMPT_DIR ORDER_NAME`. Leaves with 0 when the end is recorded, with 75 when
-there is nothing here for it to do. Knows doors and their order. Refuses to know why this attempt, and what follows.
+Started as `python -I -S -c BOOT ROOT ATTEMPT_DIR ORDER_NAME`, or without the last two as a runner in waiting (`spare`).
+Leaves with 0 when the end is recorded, with 75 when there is nothing here for it to do. Knows doors and their order.
+Refuses to know why this attempt, and what follows.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 from outlast.disk import attempt, clock, files, identity
 from outlast.disk.layout import AttemptFolder
 from outlast.errors import OK, TRY_AGAIN, WorldError
-from outlast.runner import attire, begin, ring, takeover
+from outlast.runner import attire, begin, ring, spare, takeover
 from outlast.runner.ears import Ears
 from outlast.runner.post import Post
 from outlast.runner.takeover import Leave
@@ -29,15 +30,20 @@ SCHEMA = 1
 
 
 def main() -> int:
-    folder = AttemptFolder(sys.argv[1])
+    told = (sys.argv[1], sys.argv[2]) if len(sys.argv) > 1 else spare.orders()
+    if told is None:
+        return OK
+    folder, order_name = AttemptFolder(told[0]), told[1]
     try:
+        if len(sys.argv) == 1:
+            spare.speak_into(files.open_append(folder.runner_log))
         umask = attire.put_on(folder.path)
         words = Words(folder)
     except (OSError, WorldError) as error:
         print(f"outlast runner: {error}", flush=True)
         return TRY_AGAIN
     try:
-        live(folder, sys.argv[2], words, umask)
+        live(folder, order_name, words, umask)
     except (Leave, WorldError) as error:
         words.say_aloud(f"leaving: {error}")
         return TRY_AGAIN

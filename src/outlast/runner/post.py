@@ -33,10 +33,13 @@ class Post:
     def __init__(self, folder: AttemptFolder, order_name: str, words: Words, ears: Ears) -> None:
         """Reserves the room of the exit record before any deed. Raises WorldError."""
         self.folder, self.words, self.ears = folder, words, ears
-        self.order = order(folder, order_name)
+        self.use(order(folder, order_name))
         self.reserved = files.Reserved(folder.exit)
-        resume = self.order.get("resume")
-        self.stopping = Stopping(float(self.order["stop_limit_s"]), resume["root"] if resume else None)
+
+    def use(self, order: dict[str, Any]) -> None:
+        resume = order.get("resume")
+        self.order = order
+        self.stopping = Stopping(float(order["stop_limit_s"]), resume["root"] if resume else None)
 
     def wait(self, pidfds: list[int], seconds: float) -> bool:
         """For a tree that is ended without a watch."""

@@ -71,10 +71,10 @@ def _empty(path: str) -> None:
 
 
 class _Seat:
-    """One page: the name it has, and which file had that name when we opened it."""
+    """One page, and which file had its name when we opened it (inode and change time: inodes are used again)."""
 
-    def __init__(self, page: Page, inode: int) -> None:
-        self.page, self.inode = page, inode
+    def __init__(self, page: Page, file: tuple[int, int]) -> None:
+        self.page, self.file = page, file
         self.beat: Beat | None = None
 
     def look(self) -> Beat | None:
@@ -90,7 +90,7 @@ class Ranks:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._seats: dict[str, _Seat] = {}
-        self._moved: tuple[tuple[int, int, int], ...] = ()
+        self._moved: tuple[tuple[int, ...], ...] = ()
         self.beats: list[Beat] = []  # of each rank the newest process, by rank
 
     def look(self) -> bool:
@@ -104,7 +104,7 @@ class Ranks:
             ):
                 newest[beat.rank] = beat
         self.beats = [newest[rank] for rank in sorted(newest)]
-        moved = tuple((beat.rank, beat.pid, beat.seq) for beat in self.beats)
+        moved = tuple((beat.rank, beat.pid, beat.seq, beat.step) for beat in self.beats)
         before, self._moved = self._moved, moved
         return moved != before
 
@@ -113,21 +113,23 @@ class Ranks:
         if not self._folder:
             return
         try:
-            with os.scandir(self._folder) as entries:
-                found = [(entry.name, entry.inode()) for entry in entries]
+            names = os.listdir(self._folder)
         except OSError:
             return  # logged out: who has a page keeps it, and we have it open
-        for name, inode in found[:PAGES_MAX]:
+        for name in names[:PAGES_MAX]:
+            path = os.path.join(self._folder, name)
             seat = self._seats.get(name)
-            if seat is not None and seat.inode == inode:
-                continue
             try:
-                page = Page(os.path.join(self._folder, name))
+                found = os.lstat(path)
+                file = (found.st_ino, found.st_ctime_ns)
+                if seat is not None and seat.file == file:
+                    continue
+                page = Page(path)
             except OSError:
                 continue
             if seat is not None:
                 seat.page.close()
-            self._seats[name] = _Seat(page, inode)
+            self._seats[name] = _Seat(page, file)
 
     # --- what they say --------------------------------------------------------------------------------------
 

@@ -50,14 +50,15 @@ class Stopping:
 
     def read_wish(self, wish: dict[str, object], ranks: Ranks, now_s: float) -> bool:
         """Obey the highest (term, request) ever seen. Whether it changes anything."""
-        number = (_whole(wish.get("term")), _whole(wish.get("request")))
-        want = wish.get("want")
-        if number <= self._wish or want not in (RUN, PAUSE, STOP, NOW):
+        term, request, want = wish.get("term"), wish.get("request"), wish.get("want")
+        if not isinstance(term, int) or not isinstance(request, int) or want not in (RUN, PAUSE, STOP, NOW):
             return False
-        self._wish = number
+        if (term, request) <= self._wish:
+            return False
+        self._wish = (term, request)
         if want == RUN:
             return self._take_back(ranks)
-        return self.ask(str(want), f"request {number[1]}", now_s)
+        return self.ask(str(want), f"request {request}", now_s)
 
     def _take_back(self, ranks: Ranks) -> bool:
         """A rank that has obeyed is on its way out; before that a stop on request can be taken back."""
@@ -108,7 +109,3 @@ def size(root: str) -> tuple[int, int]:
         except OSError:
             continue  # renamed under our eyes
     return total, newest
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else -1

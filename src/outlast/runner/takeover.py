@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from outlast.disk import files, identity
-from outlast.errors import Damaged, WorldError
+from outlast.errors import WorldError
 from outlast.runner import ending, kernel, post
 from outlast.runner.tree import Tree
 from outlast.runner.watch import Subject, told_path
@@ -119,6 +119,6 @@ def _end_rebooted(mine: Post, started: dict[str, Any] | None) -> None:
 
 def _use_the_order_that_began_it(mine: Post, claim: dict[str, Any]) -> None:
     try:
-        mine.order = post.order(mine.folder, str(claim.get("order")))
-    except (WorldError, Damaged) as error:
+        mine.use(post.order(mine.folder, str(claim.get("order"))))
+    except WorldError as error:
         mine.words.say(f"watching by our own order: {error}")

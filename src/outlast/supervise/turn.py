@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from outlast.decide import queue
-from outlast.decide.core import decide
+from outlast.decide.core import decide, needs_next_term
 from outlast.disk import files, journal, requests
 from outlast.disk.clock import moment
 from outlast.disk.layout import Place, Workspace
@@ -46,7 +46,7 @@ from outlast.supervise.wake import Wake
 
 log = logging.getLogger(__name__)
 AGAIN_S = 2.0  # after a look or an act that failed
-BOARD_EVERY_S = 0.5
+BOARD_EVERY_S = SHOW_AT_LEAST_EVERY_S = 0.5
 
 
 class Turns:
@@ -75,7 +75,7 @@ class Turns:
         self._stale: set[RunId] = set()
         self._slots = tools.slots()
         self._board_due = True
-        self._board_at = 0.0
+        self._board_at = self._shown_at = 0.0
         self._began = time.monotonic()
         self._signals = 0
 
@@ -129,7 +129,8 @@ class Turns:
             raise
         except WorldError as error:
             log.warning("this turn saw too little: %s", error)
-        self._show(now)
+        if wait_s > 0 or time.monotonic() - self._shown_at > SHOW_AT_LEAST_EVERY_S:
+            self._show(now)  # not in the middle of a restart: every millisecond of it counts
         self._watch()
         return min(wait_s, BOARD_EVERY_S) if self._board_due else wait_s
 
@@ -154,7 +155,9 @@ class Turns:
     def wants_new_term(self) -> bool:
         """Whether something waits for its record to be settled by the next opening."""
         return any(
-            book.removing is not None and run not in self._removable for run, book in self._books.runs.items()
+            (book.removing is not None and run not in self._removable)
+            or needs_next_term(book, self.term.number)
+            for run, book in self._books.runs.items()
         )
 
     def age_s(self) -> float:
@@ -337,6 +340,7 @@ class Turns:
             self._stale.add(run)
 
     def _show(self, now: Moment) -> None:
+        self._shown_at = time.monotonic()
         stamp = (self.term.number, self._books.records)
         for run in self._stale & self._books.runs.keys():
             spec, book = self._spec(run), self._books.runs[run]

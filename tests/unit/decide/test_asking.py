@@ -107,12 +107,13 @@ def test_every_ended_run_but_a_completed_one_may_be_retried(outcome: str) -> Non
 def test_a_reopened_run_goes_on_behind_its_final_door() -> None:
     closing = Closing(at=START, run=RUN, why="", n=4, outcome="failed")
     book = replace(FAILED, next=4, closing=closing)
-    entry = reopened(RUN, book, at(5.0))
+    entry = reopened(RUN, book, at(5.0), 6)
     assert (entry.n, entry.at, entry.run, entry.why) == (5, at(5.0), RUN, "retry was asked for")
+    assert entry.term == 6
 
 
 def test_a_run_whose_closing_nobody_recorded_is_reopened_behind_the_next_door() -> None:
-    assert reopened(RUN, replace(FAILED, next=3, closing=None), START).n == 4
+    assert reopened(RUN, replace(FAILED, next=3, closing=None), START, 1).n == 4
 
 
 def test_a_waiting_run_is_retried_at_once() -> None:

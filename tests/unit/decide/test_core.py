@@ -439,7 +439,22 @@ def test_a_retry_of_an_ended_run_opens_it_behind_its_final_door() -> None:
     book = replace(SHUTTING, phase=Done("failed", None, START))
     decision = decided(book, FINAL, 3.0, requests=(request("retry", 8), request("pause", 9)))
     assert kinds(decision.entries) == ["Asked", "Reopened", "Asked"]
-    assert decision.entries[1] == Reopened(at=at(3.0), run=RUN, why="retry was asked for", n=3)
+    assert decision.entries[1] == Reopened(at=at(3.0), run=RUN, why="retry was asked for", n=3, term=TERM)
+
+
+def test_an_attempt_behind_a_final_door_begins_only_once_its_reopening_is_sealed() -> None:
+    book = replace(BOOK, next=3, reopened=TERM)
+    assert core.needs_next_term(book, TERM)
+    assert decided(book, Absent(), 1e6) == NOTHING
+    assert not core.needs_next_term(book, TERM + 1)
+    assert kinds(decide(SPEC, book, sight(Absent()), TERM + 1).entries) == ["Chosen"]
+    assert not core.needs_next_term(replace(book, phase=Trying(3, 1, START)), TERM)
+    assert not core.needs_next_term(BOOK, TERM)
+
+
+def test_a_reopened_run_can_be_stopped_before_its_reopening_is_sealed() -> None:
+    book = replace(BOOK, next=3, reopened=TERM, **STOP)
+    assert kinds(decided(book, Absent()).entries) == ["Closing"]
 
 
 def test_a_retry_that_is_declined_opens_nothing() -> None:

@@ -155,6 +155,8 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
      ("early_exit", "early_exit", False, None, None, "yes"), "exit 0 at step 580 of 20000"),
     ("exit 0, short of the target", case(Exited(0), AIMED, last_step=580, done=True),
      ("early_exit", "early_exit", False, None, None, "yes"), "exit 0 at step 580 of 1000"),
+    ("exit 0, short of the target", case(Exited(0), total=100),
+     ("early_exit", "early_exit", False, None, None, "yes"), "exit 0 at step 0 of 100"),
     ("exit 0, but a step has to prove it", case(Exited(0), PROVE),
      ("early_exit", "no_proof", False, None, None, "yes"),
      "exit 0, but no step was seen that proves it (--require-proof step)"),
@@ -266,6 +268,9 @@ def test_a_resumed_step_counts_as_reached_and_not_as_trained() -> None:
 
 def test_a_step_that_nobody_saw_is_no_shortfall() -> None:
     assert not case(Exited(0), AIMED, resumed_step=500).short
+    assert case(Exited(0), AIMED, resumed_step=500, total=1000).short  # it shows its steps, and showed none
+    assert not case(Exited(0), AIMED, resumed_step=1000, total=1000).short
+    assert not case(Exited(0)).short
     assert case(Exited(0), AIMED, resumed_step=500, last_step=600).short
 
 

@@ -217,10 +217,10 @@ def test_a_finished_run_is_done_with_all_that_was_said_of_it() -> None:
 def test_p10_a_reopened_run_forgets_its_charges_and_its_end_and_keeps_its_history() -> None:
     book = fold(fold(BOOK, ended(1, checkpoint_step=7)), CLOSING)
     book = replace(book, holds=("paused",), want="stop", removing=("rm", 3))
-    book = fold(book, Reopened(at=at(20.0), run=RUN, why="retry was asked for", n=3))
+    book = fold(book, Reopened(at=at(20.0), run=RUN, why="retry was asked for", n=3, term=6))
     assert book.phase == Waiting(at(20.0), 0.0)
     assert (book.next, book.want, book.closing, book.charges, book.holds) == (3, "run", None, (), ())
-    assert (book.removing, book.why) == (None, "retry was asked for")
+    assert (book.removing, book.why, book.reopened) == (None, "retry was asked for", 6)
     assert (book.best_step, book.had_checkpoint, len(book.endings)) == (7, True, 1)
 
 

@@ -113,6 +113,9 @@ class Child:
     def killed(self) -> bool:
         return self._wait() == -signal.SIGKILL
 
+    def ended_by(self) -> int:
+        return self._wait()
+
     def answer(self) -> Any:
         with os.fdopen(self._result, "rb") as file:
             body = file.read()

@@ -1,0 +1,96 @@
+"""What the foreground view says."""
+
+from typing import Any
+
+from outlast.cli.announce import Announcer, conclusion, standing
+from tests.unit.cli.conftest import snapshot_of
+
+STARTED = {"child": {"pid": 7}, "resumed_from": None}
+FAILED = {"kind": "exited", "code": 1, "signal": None}
+
+
+def attempt(n: int, verdict: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"n": n, "verdict": verdict, "cause": None, "exit": FAILED if verdict else None, **more}
+
+
+def running(**more: Any) -> dict[str, Any]:
+    return snapshot_of("a-20260101-000000", phase="running", outcome=None, why="x", **more)
+
+
+def test_a_beginning_is_said_once() -> None:
+    announcer = Announcer()
+    assert announcer.news(running(), 1, None) == []
+    assert announcer.news(running(), 1, STARTED) == ["attempt 1 began (pid 7, from scratch)"]
+    assert announcer.news(running(), 1, STARTED) == []
+    resumed = {**STARTED, "resumed_from": "/c/step-5", "resumed_step": 5}
+    assert announcer.news(running(), 2, resumed) == [
+        "attempt 2 began (pid 7, resumes from /c/step-5 at step 5)"
+    ]
+
+
+def test_an_end_is_said_once_and_not_before_its_output_was_shown() -> None:
+    announcer = Announcer()
+    both = running(attempts=[attempt(1, "failed", cause="cuda_oom", last_step=9), attempt(2, "lost")])
+    assert announcer.news(both, 1, None) == ["attempt 1 ended at step 9: failed (exit 1, cuda_oom)"]
+    assert announcer.news(both, 1, None) == []
+    assert announcer.news(both, 2, None) == ["attempt 2 ended: lost (exit 1)"]
+
+
+def test_a_cause_that_only_repeats_the_exit_is_left_out() -> None:
+    shown = running(attempts=[attempt(1, "failed", cause="exit")])
+    assert Announcer().news(shown, 1, None) == ["attempt 1 ended: failed (exit 1)"]
+
+
+def test_a_wait_is_said_when_it_begins_and_when_it_changes() -> None:
+    announcer = Announcer()
+    waits = snapshot_of("a-20260101-000000", phase="waiting", waiting_for="backoff", outcome=None, why="10 s")
+    assert announcer.news(waits, 1, None) == ["waiting: backoff: 10 s"]
+    assert announcer.news(waits, 1, None) == []
+    assert announcer.news({**waits, "waiting_for": "disk"}, 1, None) == ["waiting: disk: 10 s"]
+    assert announcer.news(running(), 1, None) == []
+    assert announcer.news(waits, 1, None) == ["waiting: backoff: 10 s"]
+    assert announcer.news({**waits, "phase": "paused", "waiting_for": None}, 1, None) == ["paused: 10 s"]
+    assert announcer.news({**waits, "waiting_for": None}, 1, None) == []
+
+
+def test_standing_has_step_loss_rate_and_eta() -> None:
+    progress = {"step": 120, "total": 1000, "loss": 2.31234, "rate": 4.1, "eta_s": 250.0}
+    line = standing(running(), 2, progress, silent_s=1.0)
+    assert line == "running · attempt 2 · step 120/1000 · loss 2.312 · 4.1 steps/s · ETA 4m10s"
+
+
+def test_standing_says_for_how_long_there_was_no_step() -> None:
+    progress = {"step": 120, "rate": 4.1, "section": "eval"}
+    line = standing(running(), 1, progress, silent_s=250.0)
+    assert line == "running · attempt 1 · step 120 · no step for 4m10s (in eval)"
+    assert "no step" not in standing(running(), 1, {"step": None}, silent_s=250.0)
+
+
+def test_standing_says_what_a_wait_is_for() -> None:
+    waits = snapshot_of(
+        "a-20260101-000000", phase="waiting", waiting_for="slot", outcome=None, why="1 of 1 taken"
+    )
+    assert standing(waits, 1, None, silent_s=0.0) == "waiting: slot · 1 of 1 taken"
+
+
+def test_standing_says_what_an_interrupt_did() -> None:
+    assert "stopping safely" in standing(running(), 1, None, silent_s=0.0, stopping=1)
+    assert "stopping at once" in standing(running(), 1, None, silent_s=0.0, stopping=2)
+
+
+def test_conclusion_of_a_success_is_one_line() -> None:
+    ended = snapshot_of("a-20260101-000000", attempts=[attempt(1, "failed"), attempt(2, "finished")])
+    assert conclusion(ended) == ["a-20260101-000000: completed (2 attempts, proof exit)"]
+
+
+def test_conclusion_of_a_failure_says_why_and_what_to_do() -> None:
+    ended = snapshot_of(
+        "a-20260101-000000", outcome="failed", proof=None, why="3 attempts", attempts=[attempt(1, "failed")]
+    )
+    first, second = conclusion(ended)
+    assert first == "a-20260101-000000: failed (1 attempt): 3 attempts"
+    assert "outlast why a-20260101-000000" in second
+
+
+def test_conclusion_of_a_cancellation_needs_no_advice() -> None:
+    assert len(conclusion(snapshot_of("a-20260101-000000", outcome="cancelled"))) == 1

@@ -1,0 +1,198 @@
+"""`show`, `why`, `logs`: what a person reads of one run."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from outlast.cli import why
+from outlast.errors import NOT_FOUND, OK
+from tests.unit.cli.conftest import Desk
+
+RUN = "big-20260101-000000"
+
+
+def attempt(n: int, verdict: str | None = "failed", **more: Any) -> dict[str, Any]:
+    exit_ = {"kind": "exited", "code": 1, "signal": None} if verdict else None
+    known = {
+        "n": n,
+        "pid": 1,
+        "verdict": verdict,
+        "cause": None,
+        "exit": exit_,
+        "started_at": "2026-01-01T00:00:00Z",
+    }
+    return {**known, "lasted_s": 12.0, "resumed_from": None, "first_step": 0, "last_step": 9, **more}
+
+
+def say(desk: Desk, n: int, text: str) -> None:
+    path = Path(desk.workspace.run(RUN).attempt(n).output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_show_has_every_field_in_json(desk: Desk) -> None:
+    snapshot = desk.add(RUN, attempts=[attempt(1)])
+    shown = desk.json("show", "big")
+    assert shown == {**snapshot, "run_dir": desk.workspace.run(RUN).path}
+
+
+def test_show_tells_a_person_the_same(desk: Desk) -> None:
+    desk.add(
+        RUN,
+        outcome="failed",
+        proof=None,
+        why="3 attempts",
+        cause="cuda_oom",
+        tags=["a", "b"],
+        command=["python", "a b.py"],
+        progress={"step": 120, "total": 1000, "loss": 2.5},
+        attempts=[attempt(1, cause="cuda_oom"), attempt(2, "finished", resumed_from="/c/step-9")],
+    )
+    code, out, _ = desk.run("show", "@last")
+    assert code == OK
+    for part in (
+        "failed",
+        "3 attempts",
+        "cuda_oom",
+        "a, b",
+        "python 'a b.py'",
+        "step 120/1000, loss 2.5",
+        "/c/step-9",
+    ):
+        assert part in out
+    assert desk.workspace.run(RUN).path not in out.splitlines()[0]
+
+
+def test_show_of_a_run_that_was_only_accepted(desk: Desk) -> None:
+    desk.write(desk.workspace.run(RUN).record, {"name": "big", "place": "local", "made": {"wall_s": 0.0}})
+    shown = desk.json("show", RUN)
+    assert (shown["phase"], shown["created_at"]) == ("queued", "1970-01-01T00:00:00Z")
+    for field in (
+        "id",
+        "outcome",
+        "proof",
+        "cause",
+        "ended_at",
+        "attempts",
+        "checkpoints",
+        "incidents",
+        "goodput",
+    ):
+        assert field in shown
+
+
+@pytest.mark.parametrize("verb", ["show", "why", "logs", "wait", "stop", "rm"])
+def test_a_run_that_is_not_there_is_not_found(desk: Desk, verb: str) -> None:
+    code, out, err = desk.run(verb, "nobody")
+    assert (code, out) == (NOT_FOUND, "")
+    assert "nobody" in err
+    assert err.count("\n") == 1
+
+
+def test_why_tells_each_attempt_its_end_and_what_to_do(desk: Desk) -> None:
+    attempts = [
+        attempt(1, cause="cuda_oom", why="asked for 8 GiB", charged=True),
+        attempt(2, "interrupted", cause="preempted", resumed_from="/c/step-9", charged=False),
+    ]
+    desk.add(RUN, outcome="failed", proof=None, why="3 attempts", attempts=attempts)
+    say(desk, 2, "one\ntwo\n\nRuntimeError: last words\n")
+    _, out, _ = desk.run("why", "big")
+    for part in (
+        "Attempt 1 began at 2026-01-01T00:00:00Z, from scratch.",
+        "It ended at step 9 after 12s: failed (exit 1, cause: cuda_oom).",
+        "asked for 8 GiB",
+        "Attempt 2 began at 2026-01-01T00:00:00Z, resuming from /c/step-9.",
+        "It was not charged",
+        "It ended at 2026-01-01T01:00:00Z: failed: 3 attempts",
+        "| RuntimeError: last words",
+        f"what to do: mend the cause, then `outlast retry {RUN}`",
+    ):
+        assert part in out
+    assert out.count("It was not charged") == 1
+
+
+def test_why_shows_no_last_words_of_what_ended_well(desk: Desk) -> None:
+    desk.add(RUN, attempts=[attempt(1, "finished", exit={"kind": "exited", "code": 0, "signal": None})])
+    say(desk, 1, "bye\n")
+    story = desk.json("why", "big")
+    assert (story["output"], story["do"]) == ([], "nothing")
+
+
+def test_why_of_a_run_that_nobody_supervises_says_so(desk: Desk) -> None:
+    desk.add(RUN, phase="waiting", waiting_for="backoff", outcome=None)
+    assert "outlast up --detach" in desk.json("why", "big")["do"]
+
+
+@pytest.mark.parametrize("phase", ["queued", "launching", "running", "waiting", "paused"])
+def test_why_has_advice_for_every_phase(phase: str) -> None:
+    snapshot = {"phase": phase, "waiting_for": None}
+    assert why._do(snapshot, served=True)
+    assert "says more" not in why._do(snapshot, served=True)
+
+
+@pytest.mark.parametrize("outcome", ["completed", "failed", "no-op", "unknown", "cancelled"])
+def test_why_has_advice_for_every_outcome(outcome: str) -> None:
+    assert outcome in why.OUTCOME_ADVICE
+
+
+def test_logs_are_the_bytes_of_the_newest_attempt(
+    desk: Desk, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    from outlast.cli import main
+
+    desk.add(RUN)
+    say(desk, 1, "first\n")
+    Path(desk.workspace.run(RUN).attempt(2).path).mkdir(parents=True)
+    Path(desk.workspace.run(RUN).attempt(2).output).write_bytes(b"\xff\x00second")
+    for words, expected in [
+        (["logs", "big"], b"\xff\x00second"),
+        (["logs", "big", "--attempt", "1"], b"first\n"),
+        (["logs", "big", "-f"], b"\xff\x00second"),
+        (["logs", "big", "-f", "--attempt", "1"], b"first\n"),
+    ]:
+        capfdbinary.readouterr()
+        assert main(words) == OK
+        assert capfdbinary.readouterr().out == expected
+
+
+def test_logs_of_an_attempt_that_never_was(desk: Desk) -> None:
+    desk.add(RUN)
+    assert desk.run("logs", "big")[0] == NOT_FOUND
+    say(desk, 1, "x")
+    code, _, err = desk.run("logs", "big", "--attempt", "7")
+    assert code == NOT_FOUND
+    assert "no attempt 7" in err
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [(["completed"], 0), (["failed"], 1), (["no-op"], 1), (["unknown"], 5), (["cancelled"], 130), (["x"], 5)]
+    + [
+        (["completed", "failed"], 1),
+        (["cancelled", "failed"], 1),
+        (["failed", "unknown"], 5),
+        (["completed", "cancelled"], 130),
+    ],
+)
+def test_wait_leaves_with_the_worst_outcome(desk: Desk, outcomes: list[str], code: int) -> None:
+    runs = [f"r{i}-20260101-000000" for i in range(len(outcomes))]
+    for run, outcome in zip(runs, outcomes, strict=True):
+        desk.add(run, outcome=outcome)
+    found, out, err = desk.run("wait", *runs)
+    assert (found, out) == (code, "")
+    assert all(run in err for run in runs)
+
+
+def test_wait_gives_up_in_time(desk: Desk) -> None:
+    desk.add(RUN, phase="paused", outcome=None)
+    code, _, err = desk.run("wait", "big", "--timeout", "50ms")
+    assert code == 75
+    assert RUN in err
+    assert os.path.exists(desk.workspace.run(RUN).snapshot)
+
+
+def test_wait_json_is_the_snapshot(desk: Desk) -> None:
+    snapshot = desk.add(RUN)
+    assert desk.json("wait", "big") == snapshot
