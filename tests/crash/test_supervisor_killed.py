@@ -19,7 +19,7 @@ from outlast.disk.layout import RunFolder
 from outlast.facts import Chosen, Ended, Finished, Moment, RunId, Spec
 from outlast.facts.codec import from_lines, from_record, to_record
 from outlast.supervise.floor import ground_floor
-from outlast.supervise.start import command
+from outlast.supervise.start import unguarded_command
 from tests.live.workspace import Bench, bench
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
@@ -70,7 +70,7 @@ def supervise_until_killed(outlast: Bench, n: int) -> int:
     words = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={CALLS}"]
     words += ["-e", f"inject={CALLS}:signal=SIGKILL:when={n}"]
     done = subprocess.run(
-        [*words, *command(outlast.workspace, "local")],
+        [*words, *unguarded_command(outlast.workspace, "local")],
         env=outlast.env,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

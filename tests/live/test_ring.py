@@ -72,6 +72,15 @@ def test_l1_the_supervisor_killed_in_mid_training_is_replaced_and_adopts_it(outl
     assert "done" in outlast.output(run)
 
 
+def test_c4_a_supervisor_that_is_killed_while_a_run_waits_is_started_again_by_its_guard(outlast: Bench) -> None:
+    run = outlast.start("--backoff", "3s", command=["sh", "-c", "exit 3"])
+    outlast.exit(run)
+    old = outlast.supervisor()
+    identity.send(old["identity"], signal.SIGKILL)
+    assert outlast.ended(run)["outcome"] == "failed"
+    assert outlast.supervisor()["pid"] != old["pid"]
+
+
 def test_l2_supervisor_and_runner_killed_the_training_is_adopted(outlast: Bench) -> None:
     run = outlast.start(*checkpoints(outlast), command=training(outlast, 60))
     outlast.says(run, "step 3")

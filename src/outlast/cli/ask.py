@@ -13,11 +13,12 @@ from typing import NamedTuple
 from outlast.cli import quick
 from outlast.disk import journal, requests
 from outlast.disk.layout import Place, Workspace
-from outlast.errors import RefusedError, TryAgain, WorldError
+from outlast.errors import NotFound, RefusedError, TryAgain, WorldError
 
 ANSWER_S = 30.0
 EFFECT_S = 30.0
 POLL_S = 0.02
+NEEDS_LIFE = ("stop", "pause", "resume", "priority")  # nothing of these can be done to a run that has ended
 START_AGAIN_S = 1.0  # between supervisors that are started because the one before died
 
 
@@ -37,20 +38,23 @@ class Wish(NamedTuple):
 
 
 def fulfil(workspace: Workspace, wishes: list[Wish], *, wait: bool) -> None:
-    """All requests are posted before any is waited for. Raises RefusedError (declined, with the reason), TryAgain (no
-    answer or no effect in time), WorldError (not posted)."""
+    """All requests are posted before any is waited for. Raises RefusedError (declined, with the reason), NotFound (not
+    running any more), TryAgain (no answer or no effect in time), WorldError (not posted)."""
     posted = [(wish, *_post(workspace, wish)) for wish in wishes]
-    refusals = []
+    refusals: list[str] = []
+    only_ended = True
     for wish, place, number in posted:
         try:
             await_answer(workspace, place, number, f"{wish.verb} {wish.run}")
         except RefusedError as refusal:
             refusals.append(str(refusal))
+            ended = phase_of(workspace, wish.run) == "ended"
+            only_ended = only_ended and ended and wish.verb in NEEDS_LIFE
             continue
         if wait:
             _await_effect(workspace, wish)
     if refusals:
-        raise RefusedError("; ".join(refusals))
+        raise (NotFound if only_ended else RefusedError)("; ".join(refusals))
 
 
 def _post(workspace: Workspace, wish: Wish) -> tuple[Place, int]:

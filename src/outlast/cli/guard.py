@@ -15,7 +15,14 @@ from types import FrameType
 FIRST_WAIT_S, LAST_WAIT_S = 0.5, 30.0
 HEALTHY_S = 60.0  # a child that lived so long died of something new: wait from the beginning again
 DELIBERATE = (0, 2, 4, 75)  # it was told to leave, was refused, or another holds the place
+ONCE = "--up"  # takes back a `down`: a person's wish when it was started, not at every new start
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def main() -> int:
+    """As a program of its own: the words of the command line are the command to keep running."""
+    os.umask(0o077)
+    return guard(sys.argv[1:])
 
 
 def guard(words: list[str], sleep: Callable[[float], None] = time.sleep) -> int:
@@ -26,6 +33,7 @@ def guard(words: list[str], sleep: Callable[[float], None] = time.sleep) -> int:
         began = time.monotonic()
         child = told.start(words)
         code = child.wait()
+        words = [word for word in words if word != ONCE]
         if code in DELIBERATE or told.has_to_leave():
             return max(code, 0)
         if time.monotonic() - began > HEALTHY_S:

@@ -43,7 +43,7 @@ def up(arguments: Namespace) -> int:
         from outlast.cli.guard import guard
         from outlast.supervise import start
 
-        return guard([*start.command(workspace, place.name), "--up", "--stay"])
+        return guard([*start.unguarded_command(workspace, place.name), "--up", "--stay"])
     return _here(workspace, place)
 
 

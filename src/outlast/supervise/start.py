@@ -18,6 +18,7 @@ BOOT = (
     "import sys; sys.path += [p for p in sys.argv.pop(1).split(':') if p not in sys.path]; "
     "from outlast.cli.background import main; sys.exit(main())"
 )
+GUARD_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from outlast.cli.guard import main; sys.exit(main())"
 STARTED_WITHIN_S = 10.0
 
 
@@ -41,6 +42,12 @@ def background(*words: str) -> tuple[str, ...]:
 
 
 def command(workspace: Workspace, place: str) -> tuple[str, ...]:
+    """Starts a supervisor under a guard: a small parent, standard library only, that starts it again when it dies."""
+    unguarded = unguarded_command(workspace, place)
+    return (sys.executable, "-I", "-S", "-c", GUARD_BOOT, _package_folders()[0], *unguarded)
+
+
+def unguarded_command(workspace: Workspace, place: str) -> tuple[str, ...]:
     return background("supervise", workspace.root, place)
 
 

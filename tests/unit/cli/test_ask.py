@@ -11,7 +11,7 @@ from outlast.cli import ask
 from outlast.disk import files, journal, requests
 from outlast.disk.clock import moment
 from outlast.disk.identity import identity
-from outlast.errors import OK, REFUSED, TRY_AGAIN, USAGE, WorldError
+from outlast.errors import NOT_FOUND, OK, REFUSED, TRY_AGAIN, USAGE, WorldError
 from tests.unit.cli.conftest import Desk
 
 RUN = "big-20260101-000000"
@@ -124,12 +124,25 @@ def test_a_run_named_twice_is_asked_once(desk: Desk, clerk: Hire) -> None:
     assert len(hired.heard) == 1
 
 
-def test_what_is_declined_is_refused_with_the_reason(desk: Desk, clerk: Hire) -> None:
-    desk.add(RUN)
-    clerk(declined("it has ended (completed)"))
-    code, _, err = desk.run("stop", "big")
-    assert code == REFUSED
-    assert f"stop {RUN}: it has ended (completed)" in err
+@pytest.mark.parametrize(
+    ("verb", "phase", "code"),
+    [
+        ("retry", "running", REFUSED),
+        ("retry", "ended", REFUSED),
+        ("resume", "running", REFUSED),
+        ("stop", "ended", NOT_FOUND),
+        ("pause", "ended", NOT_FOUND),
+        ("resume", "ended", NOT_FOUND),
+    ],
+)
+def test_what_is_declined_is_refused_with_the_reason(
+    desk: Desk, clerk: Hire, verb: str, phase: str, code: int
+) -> None:
+    desk.add(RUN, phase=phase)
+    clerk(declined("for a reason"))
+    found, _, err = desk.run(verb, "big")
+    assert found == code
+    assert f"{verb} {RUN}: for a reason" in err
 
 
 def test_one_refusal_does_not_hide_the_others_effect(desk: Desk, clerk: Hire) -> None:

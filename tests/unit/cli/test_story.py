@@ -1,6 +1,8 @@
 """`show`, `why`, `logs`: what a person reads of one run."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,24 +139,24 @@ def test_why_has_advice_for_every_outcome(outcome: str) -> None:
     assert outcome in why.OUTCOME_ADVICE
 
 
-def test_logs_are_the_bytes_of_the_newest_attempt(
-    desk: Desk, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    from outlast.cli import main
-
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], b"\xff\x00second"),
+        (["--attempt", "1"], b"one\nfirst\n"),
+        (["--attempt", "1", "-n", "1"], b"first\n"),
+        (["-f"], b"\xff\x00second"),
+        (["-f", "--attempt", "1"], b"one\nfirst\n"),
+    ],
+)
+def test_logs_are_the_bytes_of_one_attempt(desk: Desk, options: list[str], expected: bytes) -> None:
     desk.add(RUN)
-    say(desk, 1, "first\n")
-    Path(desk.workspace.run(RUN).attempt(2).path).mkdir(parents=True)
+    say(desk, 1, "one\nfirst\n")
+    say(desk, 2, "")
     Path(desk.workspace.run(RUN).attempt(2).output).write_bytes(b"\xff\x00second")
-    for words, expected in [
-        (["logs", "big"], b"\xff\x00second"),
-        (["logs", "big", "--attempt", "1"], b"first\n"),
-        (["logs", "big", "-f"], b"\xff\x00second"),
-        (["logs", "big", "-f", "--attempt", "1"], b"first\n"),
-    ]:
-        capfdbinary.readouterr()
-        assert main(words) == OK
-        assert capfdbinary.readouterr().out == expected
+    words = [sys.executable, "-m", "outlast", "logs", "big", *options]
+    said = subprocess.run(words, cwd=desk.root, capture_output=True, check=True)
+    assert said.stdout == expected
 
 
 def test_logs_of_an_attempt_that_never_was(desk: Desk) -> None:
@@ -168,8 +170,13 @@ def test_logs_of_an_attempt_that_never_was(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("outcomes", "code"),
-    [(["completed"], 0), (["failed"], 1), (["no-op"], 1), (["unknown"], 5), (["cancelled"], 130), (["x"], 5)]
-    + [
+    [
+        (["completed"], 0),
+        (["failed"], 1),
+        (["no-op"], 1),
+        (["unknown"], 5),
+        (["cancelled"], 130),
+        (["x"], 5),
         (["completed", "failed"], 1),
         (["cancelled", "failed"], 1),
         (["failed", "unknown"], 5),
