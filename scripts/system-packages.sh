@@ -4,7 +4,7 @@
 set -euo pipefail
 
 # command:package
-tools=(strace:strace tmux:tmux mkfs.ext4:e2fsprogs ps:procps unshare:util-linux)
+tools=(strace:strace tmux:tmux faketime:faketime mkfs.ext4:e2fsprogs ps:procps unshare:util-linux)
 
 missing=()
 for entry in "${tools[@]}"; do

@@ -21,7 +21,7 @@ from outlast.disk import files, identity
 from outlast.disk.attempt import doors
 from outlast.disk.layout import AttemptFolder, Workspace
 from outlast.errors import WorldError
-from outlast.facts import AttemptId, Doors, Exited, NoDoor, Order, RunId, Signalled
+from outlast.facts import AttemptId, Doors, Exited, Order, RunId, Signalled
 from outlast.facts.codec import to_record
 from outlast.seams import Backend
 from outlast.supervise.observe import read_doors
@@ -158,9 +158,7 @@ class RealGround:
 
     def close(self) -> None:
         for backend in self._backends:
-            for child in backend._children.values():
-                child.kill()
-                child.wait()
+            end_runners(backend)
         for path in self._folders():
             watcher = self.watcher(AttemptId(RUN, int(path.name)))
             if watcher:
@@ -181,6 +179,16 @@ class RealGround:
     def _words(self) -> str:
         logs = Path(self.workspace.run(RUN).attempts).glob("*/runner.log")
         return "\n".join(log.read_text() for log in logs)
+
+
+def end_runners(backend: LocalBackend) -> None:
+    """All that it started and did not see end, and the one in waiting."""
+    spare = backend._runners._spare
+    for child in (*backend._children.values(), *([spare] if spare else [])):
+        if child.stdin is not None:
+            child.stdin.close()
+        child.kill()
+        child.wait()
 
 
 def order(ground: Ground, n: int = 1, term: int = 1) -> Order:
@@ -217,7 +225,3 @@ def is_begun(ground: Ground, attempt: AttemptId) -> bool:
         return doors(ground.workspace.run(attempt.run).attempt(attempt.n)).get("started") is not None
     except WorldError:
         return False
-
-
-def has_no_door(ground: Ground, attempt: AttemptId) -> bool:
-    return isinstance(doors_of(ground, attempt), NoDoor)

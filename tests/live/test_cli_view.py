@@ -9,7 +9,6 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ COUNT = "import sys, time\nfor i in range(int(sys.argv[1])): print('line', i, fl
 STUBBORN = (
     "import signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(300)\n"
 )
-TWICE = "import os, sys\nn = int(os.environ['OUTLAST_ATTEMPT'])\nprint('this is', n, flush=True)\nsys.exit(1 if n == 1 else 0)\n"
+TWICE = "import os, sys\nn = int(os.environ['OUTLAST_ATTEMPT'])\nprint('this is', n)\nsys.exit(1 if n == 1 else 0)\n"
 
 
 def python(program: str, *words: str) -> list[str]:
@@ -84,8 +83,8 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(outlast: Bench) -> Iterator[type[Terminal]]:
-    yield Terminal
+def terminal() -> type[Terminal]:
+    return Terminal
 
 
 def test_output_comes_through_byte_for_byte_and_talk_goes_elsewhere(outlast: Bench) -> None:
@@ -211,7 +210,7 @@ def test_ctrl_c_stops_safely_and_a_second_one_at_once(outlast: Bench, terminal: 
 
 
 def test_a_third_ctrl_c_leaves_the_view(outlast: Bench, terminal: type[Terminal]) -> None:
-    screen = terminal(outlast, "run", "--stop-grace", "100s", "--", *python(STUBBORN))
+    screen = terminal(outlast, "run", "--stop-grace", "1s", "--", *python(STUBBORN))
     screen.until(b"deaf")
     record = outlast.supervisor()
     identity.send(record["identity"], signal.SIGSTOP)  # so that no stop is heard
@@ -240,6 +239,21 @@ def test_the_live_line_stays_below_the_output_and_is_taken_away(
         assert f"line {n}\r\n".encode() in text
 
 
+def test_ctrl_z_gives_the_terminal_back_before_the_view_is_suspended(
+    outlast: Bench, terminal: type[Terminal]
+) -> None:
+    screen = terminal(outlast, "run", "--", *python(COUNT, "100"))
+    screen.until(b"running")
+    screen.press(
+        b"\x1a"
+    )  # nobody could continue a process group without a shell, so the kernel does not stop this one
+    screen.until(b"\x1b[r")
+    assert b"line 99" not in screen.seen
+    assert screen.end() == 0
+    assert screen.seen.count(b"\x1b[1;23r") == 2
+    assert b"line 99" in screen.seen
+
+
 def test_without_a_capable_terminal_there_are_plain_lines(outlast: Bench) -> None:
     outlast.env["TERM"] = "dumb"
     screen = Terminal.__new__(Terminal)
@@ -254,13 +268,15 @@ def test_without_a_capable_terminal_there_are_plain_lines(outlast: Bench) -> Non
 
 
 def test_a_supervisor_that_dies_under_the_view_is_replaced_by_it(outlast: Bench) -> None:
-    view = outlast.popen("run", "--", *python(COUNT, "150"))
+    view = outlast.popen("run", "--", *python(COUNT, "500"))
     run = the_run(outlast)
     outlast.says(run, "line 5")
     outlast.kill_supervisor()
+    outlast.supervisor()
+    assert "line 499" not in outlast.output(run)  # so it was not the runner's last act
     out, _ = view.communicate(timeout=60)
     assert view.returncode == 0
-    assert "line 149" in out
+    assert "line 499" in out
 
 
 def test_down_under_the_view_leaves_with_75(outlast: Bench) -> None:

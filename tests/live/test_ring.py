@@ -72,7 +72,9 @@ def test_l1_the_supervisor_killed_in_mid_training_is_replaced_and_adopts_it(outl
     assert "done" in outlast.output(run)
 
 
-def test_c4_a_supervisor_that_is_killed_while_a_run_waits_is_started_again_by_its_guard(outlast: Bench) -> None:
+def test_c4_a_supervisor_that_is_killed_while_a_run_waits_is_started_again_by_its_guard(
+    outlast: Bench,
+) -> None:
     run = outlast.start("--backoff", "3s", command=["sh", "-c", "exit 3"])
     outlast.exit(run)
     old = outlast.supervisor()

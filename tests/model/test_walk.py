@@ -21,12 +21,14 @@ SMALL = {
     "one, stopped and retried": Setting(supervisors=1, retry=True, requeues=1),
     "one, doors shut after launches in vain": Setting(supervisors=1, count_repeats=True, retry=True),
     "two, neither knows of the other": Setting(supervisors=2, stop=False),
-    "two, time passes between door and backend": Setting(supervisors=2, stop=False, split_looks=True, attempts_max=1),
-    "two, a retry": Setting(supervisors=2, stop=False, retry=True, attempts_max=1, doors=3),
+    "two, a stop": Setting(supervisors=2),
+    "two, time passes between door and backend": Setting(
+        supervisors=2, stop=False, split_looks=True, attempts_max=1
+    ),
+    "two, a retry": Setting(supervisors=2, stop=False, retry=True, attempts_max=1),
 }
 # name -> setting, whether I8 is looked at too (it needs the memory of every edge)
 BIG = {
-    "two, a stop": (Setting(supervisors=2), True),
     "two, a stop, split looks": (Setting(supervisors=2, split_looks=True), False),
     "two, a stop, a requeue and a death": (
         Setting(supervisors=2, requeues=1, runner_deaths=1, attempts_max=1),
@@ -56,8 +58,11 @@ def test_every_big_world_keeps_the_laws(name: str) -> None:
 @pytest.mark.parametrize(
     ("setting", "broken"),
     [
-        (Setting(supervisors=1, unchained=True, requeues=0, runner_deaths=1), None),  # a second belt: alone harmless
-        (Setting(supervisors=1, unswept=True), "I1"),
+        (
+            Setting(supervisors=1, unchained=True, requeues=0, runner_deaths=1),
+            None,
+        ),  # a second belt: alone harmless
+        (Setting(supervisors=1, unswept=True), "I2"),
         (Setting(supervisors=2, stop=False, unsealed=True), "I3"),
         (Setting(supervisors=2, eager_removal=True, retry=True, attempts_max=1, doors=3), "I5"),
     ],

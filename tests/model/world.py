@@ -186,7 +186,14 @@ class Memory:
         return found
 
     def decided(
-        self, history: tuple[int, ...], door: str, ended: str, where: str, asked: tuple[str, ...], term: int, counted: bool
+        self,
+        history: tuple[int, ...],
+        door: str,
+        ended: str,
+        where: str,
+        asked: tuple[str, ...],
+        term: int,
+        counted: bool,
     ) -> tuple[tuple[int, ...], tuple[tuple[object, ...], ...]]:
         """(records to write, acts to do): the real decision on the real presence."""
         book, answered = self.book(history)
@@ -194,7 +201,8 @@ class Memory:
         key = (history, door, ended, where, pending, term)
         if key not in self._decisions:
             requests = tuple(
-                Request(answered + i, "id", verb, RUN, (), "", "a person", NOW) for i, verb in enumerate(pending, 1)
+                Request(answered + i, "id", verb, RUN, (), "", "a person", NOW)
+                for i, verb in enumerate(pending, 1)
             )
             seen = presence(_doors(door, ended), _whereabouts(where))
             decision = decide(self.spec, book, Sight(now=NOW, presence=seen, requests=requests), term)
@@ -281,14 +289,26 @@ class Protocol:
         for index, supervisor in enumerate(world.supervisors):
             yield from self._of_a_supervisor(world, index, supervisor)
         if len(world.supervisors) < self.setting.supervisors:
-            yield "a supervisor starts", world._replace(supervisors=(*world.supervisors, Supervisor(0, "read")))
+            yield (
+                "a supervisor starts",
+                world._replace(supervisors=(*world.supervisors, Supervisor(0, "read"))),
+            )
 
     def _of_runners(self, world: World) -> Iterator[tuple[str, World]]:
         for n in range(1, self.setting.doors + 1):
             runner = world.runner[n]
-            if n in world.flight and world.claim[n] == "-" and (self.setting.unchained or _over(world, n - 1)):
-                yield f"a runner begins {n}", _with_runner(
-                    world._replace(claim=_put(world.claim, n, "B"), alive=world.alive | {n}), n, "watching"
+            if (
+                n in world.flight
+                and world.claim[n] == "-"
+                and (self.setting.unchained or _over(world, n - 1))
+            ):
+                yield (
+                    f"a runner begins {n}",
+                    _with_runner(
+                        world._replace(claim=_put(world.claim, n, "B"), alive=world.alive | {n}),
+                        n,
+                        "watching",
+                    ),
                 )
             if n in world.flight and runner == "x" and not self.setting.scheduler:
                 yield from _adopted(world, n)
@@ -300,7 +320,10 @@ class Protocol:
             elif runner == "x" and n in world.alive:
                 yield f"training {n}, unwatched, ends", world._replace(alive=world.alive - {n})
             if runner not in ("-", "x") and world.deaths:
-                yield f"the runner of {n} is killed", _with_runner(world._replace(deaths=world.deaths - 1), n, "x")
+                yield (
+                    f"the runner of {n} is killed",
+                    _with_runner(world._replace(deaths=world.deaths - 1), n, "x"),
+                )
             yield from self._of_a_requeue(world, n)
 
     def _of_a_watching_runner(self, world: World, n: int) -> Iterator[tuple[str, World]]:
@@ -309,18 +332,23 @@ class Protocol:
             return
         for end in ("ok", "bad"):
             if self.setting.unswept:
-                yield f"{n} is recorded before it is gone", _with_runner(
-                    world._replace(exit=_set(world.exit, n, end)), n, "-"
+                yield (
+                    f"{n} is recorded before it is gone",
+                    _with_runner(world._replace(exit=_set(world.exit, n, end)), n, "-"),
                 )
             else:
-                yield f"training {n} ends ({end})", _with_runner(world._replace(alive=world.alive - {n}), n, end)
+                yield (
+                    f"training {n} ends ({end})",
+                    _with_runner(world._replace(alive=world.alive - {n}), n, end),
+                )
 
     def _of_a_requeue(self, world: World, n: int) -> Iterator[tuple[str, World]]:
         over = world.claim[n] == "B" and n not in world.alive and world.runner[n] in ("-", "x")
         if world.requeues and over and n < self.setting.doors:
             recorded = world if world.exit[n] != "-" else world._replace(exit=_set(world.exit, n, "lost"))
-            yield f"{n} is requeued", recorded._replace(
-                requeues=world.requeues - 1, requeued=True, flight=world.flight | {n + 1}
+            yield (
+                f"{n} is requeued",
+                recorded._replace(requeues=world.requeues - 1, requeued=True, flight=world.flight | {n + 1}),
             )
 
     def _of_the_person(self, world: World) -> Iterator[tuple[str, World]]:
@@ -328,13 +356,19 @@ class Protocol:
             yield "a person asks to stop", world._replace(posted=(*world.posted, "stop"))
         if self.setting.retry and "retry" not in world.posted and "F" in world.claim:
             yield "a person asks to retry", world._replace(posted=(*world.posted, "retry"))
-        records = valid(world.segments, self.setting.unsealed) if self.setting.eager_removal else settled(world.segments)
+        records = (
+            valid(world.segments, self.setting.unsealed)
+            if self.setting.eager_removal
+            else settled(world.segments)
+        )
         answered = self.memory.book(records)[1]
         for number in range(1, answered + 1):
             if number not in world.removed and number < len(world.posted):  # the highest is never removed
                 yield f"request {number} is removed", world._replace(removed=world.removed | {number})
 
-    def _of_a_supervisor(self, world: World, index: int, supervisor: Supervisor) -> Iterator[tuple[str, World]]:
+    def _of_a_supervisor(
+        self, world: World, index: int, supervisor: Supervisor
+    ) -> Iterator[tuple[str, World]]:
         def then(at: str, data: object = None, base: World = world) -> World:
             supervisors = list(base.supervisors)
             supervisors[index] = Supervisor(supervisor.term, at, data)
@@ -342,6 +376,8 @@ class Protocol:
 
         term, data = supervisor.term, supervisor.data
         match supervisor.at:
+            case "again" if len(world.segments) != term:
+                yield f"term {term} was succeeded, and leaves", then("gone")
             case "read" | "again":
                 seen = len(world.segments[-1].records) if world.segments else 0
                 opening = Supervisor(len(world.segments) + 1, "open", seen)
@@ -370,7 +406,10 @@ class Protocol:
             case "act":
                 assert isinstance(data, tuple)
                 done = self._done(world, data[0])
-                yield f"term {term} acts: {data[0]}", then("act" if data[1:] else "idle", data[1:] or None, done)
+                yield (
+                    f"term {term} acts: {data[0]}",
+                    then("act" if data[1:] else "idle", data[1:] or None, done),
+                )
 
     def _of_a_look(self, world: World, term: int, then: _Then) -> Iterator[tuple[str, World]]:
         """Doors first, then the backend: at once, or with all that may happen between the two."""
@@ -391,7 +430,9 @@ class Protocol:
         posted = tuple(verb for number, verb in enumerate(world.posted, 1) if number not in world.removed)
         answered = self.memory.book(history)[1]
         asked = world.posted if len(posted) == len(world.posted) else _standing(world, answered)
-        records, acts = self.memory.decided(history, claim, ended, where, asked, term, self.setting.count_repeats)
+        records, acts = self.memory.decided(
+            history, claim, ended, where, asked, term, self.setting.count_repeats
+        )
         if records:
             yield f"term {term} decides", then("write", (records, acts))
         elif acts:
@@ -432,7 +473,9 @@ class Protocol:
         records = valid(world.segments, self.setting.unsealed)
         book, answered = self.memory.book(records)
         if records not in self._wrong_histories:
-            self._wrong_histories[records] = self._wrong_in([self.memory.entries[record] for record in records])
+            self._wrong_histories[records] = self._wrong_in(
+                [self.memory.entries[record] for record in records]
+            )
         return (
             self._wrong_histories[records]
             or self._wrong_after_the_end(world, book, answered)
@@ -479,7 +522,9 @@ class Protocol:
         if world.requeued:
             return None
         chosen = self.memory.chosen
-        written = {chosen[record] for segment in world.segments for record in segment.records if record in chosen}
+        written = {
+            chosen[record] for segment in world.segments for record in segment.records if record in chosen
+        }
         strays = [n for n, claim in enumerate(world.claim) if claim == "B" and n not in written]
         return f"I4: {strays} began, and no journal, valid or not, ever chose it" if strays else None
 

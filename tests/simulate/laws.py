@@ -6,6 +6,7 @@ I1 and I4 are looked at where an attempt begins (`world`), the others here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from outlast.decide.history import fold_all, place_holds
 from outlast.disk import journal
@@ -25,16 +26,25 @@ from tests.simulate.store import FOLDER
 from tests.simulate.world import World, Wrong
 
 
+History: TypeAlias = tuple[list[AnyEntry], dict[RunId, Book], tuple[str, ...], int]
+
+
 class Laws:
     def __init__(self, world: World) -> None:
         self.world = world
         self.forgotten: set[int] = set()  # requests whose file is gone
         self.checked = 0
+        self._read: tuple[int, History] | None = None
 
     # --- the valid history, as anybody who reads it now would see it -----------------------------------------------
 
-    def history(self) -> tuple[list[AnyEntry], dict[RunId, Book], tuple[str, ...], int]:
+    def history(self) -> History:
         """(entries since the last carried books, books, holds, highest request answered)."""
+        if self._read is None or self._read[0] != self.world.store.version:
+            self._read = self.world.store.version, self._history()
+        return self._read[1]
+
+    def _history(self) -> History:
         trouble, self.world.store.trouble = self.world.store.trouble, False
         try:
             read = journal.read(FOLDER)

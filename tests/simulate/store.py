@@ -30,6 +30,7 @@ class Store:
         self.born_s: dict[int, float] = {}
         self.trouble = False  # tears, full disks and stale listings
         self.writes = 0
+        self.version = 0  # of what stands here
 
     # --- what disk/journal needs of disk/files ---------------------------------------------------------------------
 
@@ -45,10 +46,12 @@ class Store:
         if term in self.segments:
             return None
         self.segments[term], self.born_s[term] = bytearray(line), self.now_s
+        self.version += 1
         return term
 
     def append_durably(self, fd: int, block: bytes) -> None:
         self.writes += 1
+        self.version += 1
         if self.trouble and self.chance.random() < 0.02:
             self.segments[fd] += block[: self.chance.randrange(len(block))]
             if self.chance.random() < 0.5:

@@ -63,3 +63,7 @@ def _open_missing_descriptors() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(_NULL, os.O_RDONLY if descriptor == 0 else os.O_WRONLY)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w")
+    if sys.stderr is None:  # or what is meant for it would be printed as data
+        sys.stderr = os.fdopen(2, "w")

@@ -25,20 +25,29 @@ class Announcer:
         self._waiting = ""
 
     def news(self, snapshot: Record, n: int, started: Record | None) -> list[str]:
-        """`started`: the record of attempt `n`, the one whose output is shown; None: it has not begun."""
-        lines = []
-        if started is not None and n not in self._begun:
+        """`started`: of attempt `n`, whose output is shown; None: it has not begun. A door may be seen
+        before the snapshot that tells how the attempt before it ended: then its beginning waits."""
+        lines = self._ends(snapshot, n - 1)
+        before = [attempt for attempt in snapshot.get("attempts") or () if attempt["n"] < n]
+        caught_up = len(before) == n - 1 and all(attempt.get("verdict") for attempt in before)
+        if started is not None and n not in self._begun and caught_up:
             self._begun.add(n)
             lines.append(_beginning(n, started))
-        for attempt in snapshot.get("attempts") or ():
-            if attempt.get("verdict") and attempt["n"] not in self._ended and attempt["n"] <= n:
-                self._ended.add(attempt["n"])
-                lines.append(_end(attempt))
+        lines += self._ends(snapshot, n)
         waits = snapshot.get("phase") == "paused" or bool(snapshot.get("waiting_for"))
         waiting = f"{words.phase(snapshot)}{_because(snapshot)}" if waits else ""
         if waiting and waiting != self._waiting:
             lines.append(waiting)
         self._waiting = waiting
+        return lines
+
+    def _ends(self, snapshot: Record, upto: int) -> list[str]:
+        """Of attempts whose output has been shown."""
+        lines = []
+        for attempt in snapshot.get("attempts") or ():
+            if attempt.get("verdict") and attempt["n"] not in self._ended and attempt["n"] <= upto:
+                self._ended.add(attempt["n"])
+                lines.append(_end(attempt))
         return lines
 
 

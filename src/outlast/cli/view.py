@@ -40,6 +40,7 @@ def watch(workspace: Workspace, run: str, announce: Callable[[], None], *, quiet
     signals = Signals(workspace, run)
     with signals:
         view = View(workspace, run, stopping=lambda: signals.interrupts, quiet=quiet)
+        signals.before_suspend = view.clear
         try:
             try:
                 announce()
@@ -70,13 +71,14 @@ class Leave(BaseException):
 
 
 class Signals:
-    """INT: 1st a safe stop, 2nd stop now, 3rd leave. TERM, HUP: leave. `may_post` once the run has been announced,
-    so that nobody is asked to stop a run that he does not know yet."""
+    """INT: 1st a safe stop, 2nd stop now, 3rd leave. TERM, HUP: leave. TSTP (Ctrl-Z): only the view is suspended.
+    `may_post` once the run has been announced, so that nobody is asked to stop a run that he does not know yet."""
 
     def __init__(self, workspace: Workspace, run: str) -> None:
         self._workspace, self._run = workspace, run
         self.interrupts = 0
         self.may_post = threading.Event()
+        self.before_suspend: Callable[[], None] = lambda: None
         self._old: dict[int, Any] = {}
 
     def __enter__(self) -> None:
@@ -84,6 +86,9 @@ class Signals:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays in force
                 self._old[number] = signal.signal(number, self._leave)
+
+        if signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:
+            self._old[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._suspend)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._old.items():
@@ -95,6 +100,13 @@ class Signals:
             raise Leave(number)
         # in a thread: the main one may be blocked, writing to somebody who does not read
         threading.Thread(target=self._post, args=(self.interrupts > 1,)).start()
+
+    def _suspend(self, number: int, _frame: FrameType | None) -> None:
+        """Leave the terminal as it was, stop as anybody would, and go on when continued."""
+        self.before_suspend()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        signal.signal(number, self._suspend)
 
     def _leave(self, number: int, _frame: FrameType | None) -> None:
         raise Leave(number)
@@ -178,10 +190,14 @@ class View:
         found = self._snapshot.record() or {"id": self._run, "phase": "queued"}
         return {**found, "phase": quick.phase_of_live(self._tail.folder.path, str(found.get("phase")))}
 
-    def close(self) -> None:
+    def clear(self) -> None:
+        """Give the terminal's last row back; the next look takes it again."""
         if self._bottom is not None:
             self._bottom.remove()
-            self._bottom = None
+
+    def close(self) -> None:
+        self.clear()
+        self._bottom = None
         self._tail.close()
 
     def say(self, line: str) -> None:

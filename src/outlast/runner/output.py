@@ -27,6 +27,7 @@ class Output:
         self._max, self._words = max(bytes_max, 4 * BLOCK), words
         self._head = min(HEAD, self._max // 4) // BLOCK * BLOCK
         self._hole_to = self._head
+        self._is_boundless = False
         self.note = ""
 
     def size(self) -> int:
@@ -45,14 +46,14 @@ class Output:
         size = self.size()
         if size < self._hole_to:  # somebody emptied it
             self._hole_to = self._head
-        if self._head + size - self._hole_to <= self._max or self._max <= 0:
+        if self._is_boundless or self._head + size - self._hole_to <= self._max:
             return
         upto = (size - (self._max - self._head) // 2) // BLOCK * BLOCK
         start = self._head + BLOCK
         if upto <= start or not kernel.punch_hole(self._fd, start, upto - start):
-            self._hole_to = size
+            self._is_boundless = True
             self.note = "the log cannot be bounded: this file system knows no holes"
-            self._words.say_once(f"{self.note} (it has {size} bytes, the limit is {self._max})")
+            self._words.say(f"{self.note} (it has {size} bytes, the limit is {self._max})")
             return
         self._hole_to = upto
         self.note = f"log: bytes {self._head} to {upto} were given back (limit {self._max})"

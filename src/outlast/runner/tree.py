@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 Members = dict[int, int]  # pid -> start ticks
 
+INIT = 1  # it was there before everybody
 FREEZE_S = 2.0  # until two counts agree
 KILL_S = 60.0  # from the first KILL on; what still lives then is in the kernel's hands (D state)
 LOOK_S = 0.5  # between two counts while we wait for deaths
 PIDFDS_MAX = 64
-HOLDERS_EVERY = 4  # looking for who holds a lock reads all descriptors of the host: not at every count
 
 
 class Tree:
@@ -52,7 +52,6 @@ class Tree:
         self._mark = b"\0OUTLAST_ATTEMPT_DIR=" + os.fsencode(mark) + b"\0"
         self.unseen: list[str] = []  # of the last count
         self.ended: set[tuple[int, int]] = set()  # (pid, start ticks) of all that we signalled to end
-        self._leased_looks = 0
         self._is_gathered = not ours  # who takes over finds it as it is
 
     # --- looking -------------------------------------------------------------------------------------------------
@@ -111,17 +110,13 @@ class Tree:
     def _may_be_of_us(self, pid: int) -> bool:
         """Of an unreadable process: whether it is this user's and began after the training. As a subreaper we need
         not ask: whatever left the training became our child."""
-        if self._child is None or census.owner(pid) not in (os.getuid(), None):
+        if self._child is None or pid == INIT or census.owner(pid) not in (os.getuid(), None):
             return False
         ticks = census.living(pid)
         return ticks is not None and ticks >= self._child["start_ticks"]
 
     def _holders(self) -> Members:
         """Who holds the lease or the log, found by their descriptors; it lost session and environment."""
-        self._leased_looks += 1
-        if self._leased_looks % HOLDERS_EVERY != 1:
-            self.unseen.append("the lease is held")
-            return {}
         found = {}
         for pid in census.lock_holders((self._folder.lease, self._folder.output)):
             ticks = census.living(pid)

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from outlast.backends import local
+from outlast.backends import local, runners
 from outlast.backends.local import LocalBackend
 from outlast.disk import files, identity
 from outlast.disk.attempt import shut
@@ -34,7 +35,8 @@ from outlast.facts import (
     Where,
 )
 from outlast.facts.codec import from_record
-from tests.unit.disk.faults import Child
+from tests.contract.grounds import end_runners
+from tests.unit.disk.faults import Child, open_descriptors
 
 ID = AttemptId(RunId("demo-20260102-030405"), 1)
 ORDER = Order(
@@ -53,6 +55,13 @@ ORDER = Order(
 SAYS_HOW_IT_STANDS = """
 import json, os, signal, sys
 def main():
+    told = os.read(0, 65536) if len(sys.argv) == 1 else None
+    if told == b"":
+        return 0
+    if told is not None:
+        folder, name, _ = told.split(b"\\0")
+        os.dup2(os.open(folder + b"/runner.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT), 1)
+        sys.argv += [os.fsdecode(folder), os.fsdecode(name)]
     facts = {"argv": sys.argv, "flags": [sys.flags.isolated, sys.flags.no_site], "env": dict(os.environ),
              "cwd": os.getcwd(), "leads_its_session": os.getsid(0) == os.getpid(),
              "stdin": os.readlink("/proc/self/fd/0"), "descriptors": sorted(map(int, os.listdir("/proc/self/fd")))}
@@ -77,9 +86,7 @@ def backend(tmp_path: Path) -> Iterator[LocalBackend]:
     life.write_text(SAYS_HOW_IT_STANDS)
     made = LocalBackend(Workspace(str(tmp_path)), str(tmp_path / "floor"))
     yield made
-    for child in made._children.values():
-        child.kill()
-        child.wait()
+    end_runners(made)
 
 
 @pytest.fixture
@@ -184,9 +191,92 @@ def test_a_runner_that_left_is_forgotten_and_the_same_launch_starts_another(
     assert processes.started == 2
 
 
+# --- a runner in waiting ---------------------------------------------------------------------------------------------
+
+
+def spare_of(backend: LocalBackend) -> runners.Runner | None:
+    return backend._runners._spare
+
+
+@pytest.mark.usefixtures("claimed")
+def test_while_something_lives_one_runner_waits_and_becomes_the_next_attempt_s(
+    backend: LocalBackend, tmp_path: Path
+) -> None:
+    assert backend.look({ID: NoDoor()}) == {ID: Nowhere()}
+    assert spare_of(backend) is None
+    look(backend, identity.identity())
+    waiting = spare_of(backend)
+    assert waiting is not None
+    second = msgspec.structs.replace(ORDER, attempt=AttemptId(ID.run, 2))
+    folder = Workspace(str(tmp_path)).run(ID.run).attempt(2)
+    files.make_directory(folder.path)
+    backend.launch([second])
+    until(lambda: Path(folder.runner_log).exists() and Path(folder.runner_log).read_text().endswith("\n"))
+    told = json.loads(Path(folder.runner_log).read_text())
+    assert told["argv"][1:] == [folder.path, "order.3.json"]
+    assert (told["cwd"], told["leads_its_session"]) == ("/", True)
+    assert backend._children[second.attempt].pid == waiting.pid
+    assert spare_of(backend) is None
+
+
+@pytest.mark.usefixtures("claimed")
+def test_a_runner_in_waiting_that_has_died_costs_nobody_a_launch(
+    backend: LocalBackend, tmp_path: Path
+) -> None:
+    look(backend, identity.identity())
+    waiting = spare_of(backend)
+    assert waiting is not None
+    os.kill(waiting.pid, signal.SIGKILL)
+    until(lambda: state(waiting.pid) == "Z")
+    second = msgspec.structs.replace(ORDER, attempt=AttemptId(ID.run, 2))
+    files.make_directory(Workspace(str(tmp_path)).run(ID.run).attempt(2).path)
+    backend.launch([second])
+    assert backend._children[second.attempt].pid != waiting.pid
+    assert backend._children[second.attempt].poll() is None
+
+
+@pytest.mark.usefixtures("claimed")
+def test_a_runner_in_waiting_leaves_with_its_supervisor_though_others_were_started_since(
+    backend: LocalBackend, tmp_path: Path
+) -> None:
+    look(backend, identity.identity())
+    first = spare_of(backend)
+    assert first is not None
+    assert first.stdin is not None
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as other:
+        first.stdin.close()  # as the kernel does when a supervisor dies
+        until(lambda: first.poll() is not None)
+        other.kill()
+
+
+@pytest.mark.usefixtures("claimed")
+def test_a_runner_in_waiting_is_dismissed_when_nothing_has_lived_for_a_while(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(backend, identity.identity())
+    backend.look({ID: NoDoor()})
+    waiting = spare_of(backend)
+    assert waiting is not None
+    later(monkeypatch, runners.SPARE_IDLE_S + 1)
+    backend.look({ID: NoDoor()})
+    assert spare_of(backend) is None
+    assert waiting.returncode is not None
+
+
+@pytest.mark.usefixtures("claimed")
+def test_a_machine_that_can_fork_no_more_can_still_be_looked_at(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*words: object, **more: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", fail)
+    assert look(backend, identity.identity()) == Running(Where("local"), watched=True)
+
+
 def test_an_interpreter_that_is_missing_is_a_failed_act(folder: AttemptFolder, tmp_path: Path) -> None:
     gone = LocalBackend(Workspace(str(tmp_path)), "/floor", python=str(tmp_path / "deleted/python"))
-    with pytest.raises(WorldError, match="cannot start the runner of demo-20260102-030405: No such file"):
+    with pytest.raises(WorldError, match="cannot start a runner: No such file"):
         gone.launch([ORDER])
     assert gone.look({ID: NoDoor()}) == {ID: Nowhere()}
 
@@ -197,12 +287,12 @@ def test_a_machine_that_can_fork_no_more_is_a_failed_act_and_leaves_no_descripto
     def fail(*words: object, **more: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     with monkeypatch.context() as full:
         full.setattr(subprocess, "Popen", fail)
         with pytest.raises(WorldError, match="Resource temporarily unavailable"):
             backend.launch([ORDER])
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
     backend.launch([ORDER])
     assert isinstance(backend.look({ID: NoDoor()})[ID], Queued)
 
@@ -272,13 +362,11 @@ def test_a_lock_that_cannot_be_looked_at_spoils_no_other_answer(
 def test_a_nudge_reaches_the_runner_that_the_claim_names(
     backend: LocalBackend, folder: AttemptFolder
 ) -> None:
-    child = Child(lambda: signal.sigwait([signal.SIGUSR2]))
-    signal_mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    child = Child(signal.pause)
     files.make_once(folder.claim, claim_by(identity.identity(child.pid)))
     backend.end({ID: Where("local")}, now=False)  # it waits for the stopped process
     child.go()
-    assert child.ended_by() == -signal.SIGUSR2  # nobody had asked for it: the default is to die
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == signal_mask
+    assert child.ended_by() == -signal.SIGUSR2  # this one does not know what it means
 
 
 def test_a_nudge_never_reaches_who_has_got_the_pid_of_a_runner_that_is_gone(
@@ -311,11 +399,10 @@ def test_a_runner_that_is_stopped_for_a_minute_is_helped_on(
     assert look(backend, by) == Running(Where("local"), watched=True)
     later(monkeypatch, 2)
     assert look(backend, by) == Running(Where("local"), watched=False)
-    processes = Processes(monkeypatch)
     backend.launch([ORDER])
     until(lambda: state(claimed.pid) != "T")
     assert look(backend, by) == Running(Where("local"), watched=True)
-    assert processes.started == 0
+    assert ID not in backend._children
 
 
 def test_a_runner_that_stays_stopped_is_killed_and_replaced(
@@ -327,13 +414,12 @@ def test_a_runner_that_stays_stopped_is_killed_and_replaced(
     look(backend, by)
     later(monkeypatch, local.STOPPED_KILL_S + 1)
     assert look(backend, by) == Running(Where("local"), watched=False)
-    processes = Processes(monkeypatch)
     backend.launch([ORDER])
     until(lambda: not files.is_locked(folder.claim))
-    assert processes.started == 0  # first it has to be gone
+    assert ID not in backend._children  # first it has to be gone
     assert look(backend, by) == Running(Where("local"), watched=False)
     backend.launch([ORDER])
-    assert processes.started == 1
+    assert ID in backend._children
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -351,5 +437,5 @@ def test_the_words_that_start_a_runner_find_the_package_under_isolation(tmp_path
     for name in ("__init__.py", "runner/__init__.py"):
         (tmp_path / "outlast" / name).touch()
     (tmp_path / "outlast/runner/life.py").write_text("import sys\ndef main():\n    return len(sys.argv)\n")
-    words = [sys.executable, "-I", "-S", "-c", local.BOOT, str(tmp_path), "ATTEMPT_DIR", "order.1.json"]
+    words = [sys.executable, "-I", "-S", "-c", runners.BOOT, str(tmp_path), "ATTEMPT_DIR", "order.1.json"]
     assert subprocess.run(words, cwd="/").returncode == 3

@@ -23,9 +23,17 @@ def test_a_beginning_is_said_once() -> None:
     assert announcer.news(running(), 1, STARTED) == ["attempt 1 began (pid 7, from scratch)"]
     assert announcer.news(running(), 1, STARTED) == []
     resumed = {**STARTED, "resumed_from": "/c/step-5", "resumed_step": 5}
-    assert announcer.news(running(), 2, resumed) == [
+    assert announcer.news(running(attempts=[attempt(1)]), 2, resumed) == []  # its end is not known yet
+    announcer.news(running(attempts=[attempt(1, "failed")]), 1, None)
+    assert announcer.news(running(attempts=[attempt(1, "failed")]), 2, resumed) == [
         "attempt 2 began (pid 7, resumes from /c/step-5 at step 5)"
     ]
+
+
+def test_an_end_is_said_before_the_next_beginning() -> None:
+    both = running(attempts=[attempt(1, "failed"), attempt(2)])
+    said = Announcer().news(both, 2, STARTED)
+    assert [line.split()[:3] for line in said] == [["attempt", "1", "ended:"], ["attempt", "2", "began"]]
 
 
 def test_an_end_is_said_once_and_not_before_its_output_was_shown() -> None:

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,29 +26,25 @@ def wait(pidfds: list[int], seconds: float) -> bool:
     return False
 
 
+def orphan(argv: Sequence[str], env: dict[str, str] | None = None) -> int:
+    """Start a process in a session of its own that is nobody's child by the time we know its pid."""
+    middle = (
+        "import subprocess, sys; p = subprocess.Popen(sys.argv[1:], start_new_session=True, stdout=sys.stderr);"
+        "print(p.pid, flush=True)"
+    )
+    words = [sys.executable, "-I", "-S", "-c", middle, *argv]
+    printed = subprocess.run(words, env=env, stdin=NULL, stdout=subprocess.PIPE, stderr=NULL, check=True)
+    return int(printed.stdout)
+
+
 class Planted:
     """A training that nobody's child is any more, as one whose runner died, with the mark of `folder`."""
 
     def __init__(self, folder: Path, code: str) -> None:
         self.folder = AttemptFolder(str(folder / "0001"))
         os.mkdir(self.folder.path)
-        out = folder / "said"
-        middle = (
-            "import os,subprocess,sys; p=subprocess.Popen([sys.executable,'-c',sys.argv[1]],start_new_session=True);"
-            "print(p.pid,flush=True)"
-        )
-        with out.open("w") as said:
-            env = {**os.environ, "OUTLAST_ATTEMPT_DIR": self.folder.path}
-            printed = subprocess.run(
-                [sys.executable, "-c", middle, code],
-                env=env,
-                stdin=NULL,
-                stdout=subprocess.PIPE,
-                stderr=said,
-                check=True,
-            )
-        self.pid = int(printed.stdout.split()[0])
-        self.said = out
+        env = {**os.environ, "OUTLAST_ATTEMPT_DIR": self.folder.path}
+        self.pid = orphan([sys.executable, "-I", "-S", "-c", code], env)
         self.tree = Tree(self.folder, self.folder.path, identity.identity(self.pid), ours=False)
 
     def clean_up(self) -> None:
@@ -159,60 +156,62 @@ def test_a_stopped_training_is_ended_too(plant: Plant) -> None:
     assert os.path.exists(planted.folder.path + "/saved")
 
 
-def test_who_holds_the_lease_and_lost_all_else_belongs_to_it(tmp_path: Path) -> None:
+@pytest.fixture
+def leased(tmp_path: Path) -> Iterator[tuple[Tree, int]]:
+    """A tree of which only one is left, and nothing tells but the lock that it holds."""
     folder = AttemptFolder(str(tmp_path / "0001"))
     os.mkdir(folder.path)
     Path(folder.lease).touch()
-    holder = subprocess.Popen(["flock", folder.lease, "sleep", "60"], start_new_session=True)
-    try:
-        lost = Tree(folder, folder.path, None, ours=False)
-        wait_for(lost.is_leased, "the lock")
-        wait_for(lambda: lost.members(), "the holder")
-        assert not lost.is_empty()
-        assert lost.end(0.0, wait)
-        assert not lost.is_leased()
-    finally:
-        holder.kill()
-        holder.wait()
+    holder = orphan(["flock", "--no-fork", folder.lease, "sleep", "60"])
+    tree_ = Tree(folder, folder.path, None, ours=False)
+    wait_for(tree_.is_leased, "the lock")
+    yield tree_, holder
+    with suppress(ProcessLookupError):
+        os.kill(holder, signal.SIGKILL)
+
+
+def test_who_holds_the_lease_and_lost_all_else_belongs_to_it(leased: tuple[Tree, int]) -> None:
+    tree_, holder = leased
+    assert not tree_.is_empty()
+    wait_for(lambda: list(tree_.members()) == [holder], "the holder")
+    assert tree_.end(0.0, wait)
+    assert not is_living(holder)
+    assert tree_.is_empty()
 
 
 def test_a_lease_that_an_unseen_holds_keeps_the_attempt_open(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    leased: tuple[Tree, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = AttemptFolder(str(tmp_path / "0001"))
-    os.mkdir(folder.path)
-    Path(folder.lease).touch()
+    tree_, holder = leased
     monkeypatch.setattr(census, "lock_holders", lambda paths: set())  # it lives in another pid namespace
     monkeypatch.setattr(tree, "KILL_S", 0.2)
-    holder = subprocess.Popen(["flock", folder.lease, "sleep", "60"], start_new_session=True)
-    try:
-        lost = Tree(folder, folder.path, None, ours=False)
-        wait_for(lost.is_leased, "the lock")
-        assert not lost.is_empty()
-        assert any("lease" in text for text in lost.unseen)
-        assert not lost.end(0.0, wait)
-    finally:
-        os.killpg(holder.pid, signal.SIGKILL)
-        holder.wait()
+    assert not tree_.is_empty()
+    assert any("lease" in text for text in tree_.unseen)
+    assert not tree_.end(0.0, wait)
+    assert is_living(holder)
 
 
 def test_p1_an_unreadable_process_of_this_user_keeps_it_open_unless_it_is_older(
     plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    older = orphan(["sleep", "60"])
     planted = plant(PLAIN)
-    stranger = subprocess.Popen(["sleep", "60"], stdin=NULL)
-    older = os.getppid()
+    younger = orphan(["sleep", "60"])
+    real, hidden = census.carries, (younger, older)
+    monkeypatch.setattr(census, "carries", lambda pid, mark: None if pid in hidden else real(pid, mark))
+    monkeypatch.setattr(tree, "KILL_S", 0.2)
     try:
-        real = census.carries
-        hidden = (stranger.pid, older)
-        monkeypatch.setattr(census, "carries", lambda pid, mark: None if pid in hidden else real(pid, mark))
-        assert planted.tree.end(0.0, wait) is False or planted.tree.unseen
+        assert planted.tree.end(0.0, wait) is False
         assert not planted.tree.is_empty()
-        assert [text for text in planted.tree.unseen if f"process {stranger.pid} " in text]
-        assert not [text for text in planted.tree.unseen if f"process {older} " in text]
+        (text,) = planted.tree.unseen
+        assert f"process {younger} (sleep)" in text
+        assert is_living(younger)
+        os.kill(younger, signal.SIGKILL)
+        wait_for(planted.tree.is_empty, "the attempt's end")
     finally:
-        stranger.kill()
-        stranger.wait()
+        for pid in hidden:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_a_proc_that_cannot_be_read_is_not_an_empty_tree(
