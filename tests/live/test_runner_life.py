@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def attempt(tmp_path: Path) -> Iterator[Driver]:
         yield made
 
 
-def ending(record: dict[str, object]) -> Ending:
+def ending(record: dict[str, Any]) -> Ending:
     return from_record(record, Ending)
 
 
@@ -78,7 +79,7 @@ def test_doors_say_closed(attempt: Driver) -> None:
     ],
 )
 def test_l54_what_cannot_be_started_never_began(
-    attempt: Driver, argv: list[str], order: dict[str, object], says: str
+    attempt: Driver, argv: list[str], order: dict[str, Any], says: str
 ) -> None:
     script = attempt.root / "script"
     script.write_text("#!/no/such/interpreter\n")
@@ -123,16 +124,16 @@ print(json.dumps({
 """
 
 
-def look(attempt: Driver, *words: str, **order: object) -> dict[str, object]:
+def look(attempt: Driver, *words: str, **order: Any) -> dict[str, Any]:
     attempt.live([*python(LOOK), *words], **order)
-    found: dict[str, object] = json.loads(attempt.output())
+    found: dict[str, Any] = json.loads(attempt.output())
     return found
 
 
 def test_it_leads_a_session_of_its_own_with_plain_signals_and_an_empty_input(attempt: Driver) -> None:
     found = look(attempt)
     assert found["sid"] == found["pid"] == attempt.started()["child"]["pid"]
-    assert set(found["ignored"]) <= {signal.SIGPIPE, signal.SIGXFSZ}  # type: ignore[call-overload]  # Python's own
+    assert set(found["ignored"]) <= {signal.SIGPIPE, signal.SIGXFSZ}  # Python's own
     assert found["blocked"] == []
     assert found["stdin"] == ""
     assert found["cwd"] == str(attempt.root)
@@ -251,7 +252,7 @@ print(json.dumps(json.loads(sys.argv[1])))
 """
 
 
-def resuming(answer: object) -> dict[str, object]:
+def resuming(answer: Any) -> dict[str, Any]:
     return {
         "resume": {"root": "/ckpt", "format": "auto", "args": ["--from", "{checkpoint}"]},
         "ready": [PYTHON, "-I", "-c", READY, json.dumps(answer)],
@@ -259,7 +260,7 @@ def resuming(answer: object) -> dict[str, object]:
 
 
 def test_it_resumes_from_what_the_check_chose(attempt: Driver) -> None:
-    answer = {
+    answer: dict[str, Any] = {
         "checkpoint": "/ckpt/step-5",
         "step": 5,
         "reasons": ["step-6: torn", "step-5: whole"],
@@ -276,12 +277,12 @@ def test_it_resumes_from_what_the_check_chose(attempt: Driver) -> None:
 
 
 def test_from_scratch_nothing_is_appended(attempt: Driver) -> None:
-    answer = {"checkpoint": None, "step": None, "reasons": [], "refuse": None}
+    answer: dict[str, Any] = {"checkpoint": None, "step": None, "reasons": [], "refuse": None}
     assert look(attempt, "at={checkpoint}", **resuming(answer))["argv"] == ["at="]
 
 
 def test_a_refusal_is_the_end_in_its_own_words(attempt: Driver) -> None:
-    answer = {
+    answer: dict[str, Any] = {
         "checkpoint": None,
         "step": None,
         "reasons": [],

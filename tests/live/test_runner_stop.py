@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def ending(attempt: Driver) -> Ending:
     return from_record(attempt.exit(), Ending)
 
 
-def begun(attempt: Driver, argv: list[str], **order: object) -> None:
+def begun(attempt: Driver, argv: list[str], **order: Any) -> None:
     attempt.order(argv, **order)
     attempt.start()
     attempt.says("up")

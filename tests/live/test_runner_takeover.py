@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def taken_over(attempt: Driver) -> Runner:
     return heir
 
 
-def begun(attempt: Driver, argv: list[str], **order: object) -> None:
+def begun(attempt: Driver, argv: list[str], **order: Any) -> None:
     attempt.order(argv, **order)
     attempt.start()
     attempt.says("up")

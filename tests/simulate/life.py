@@ -16,7 +16,7 @@ from tests.simulate.world import Steps, World, Wrong
 TROUBLE_S = 600.0
 CALM_S = 40_000.0  # backoffs, a scheduler that forgets, ten minutes of silence, and all of it several times
 LATE_S = 300.0  # whoever was paused has gone on by then
-EVENTS_MAX = 200_000
+EVENTS_MAX = 50_000
 SUPERVISORS_MAX = 3
 
 

@@ -11,6 +11,7 @@ import os
 from outlast.disk import files, identity
 from outlast.errors import WorldError
 from outlast.runner import ending, kernel, post
+from outlast.runner.spawn import NOT_STARTED
 from outlast.runner.tree import Tree
 from outlast.runner.watch import Subject, told_path
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from outlast.runner.post import Post
 
 LOCK_TRIES = 40  # a second: those who only look hold a shared lock for a moment
+LEFT_AT_THE_GATE = {"type": "Exited", "code": NOT_STARTED}  # or a training's own: nobody can tell
 STATUS_S = 0.5  # for the training's parent, whoever that is now, to reap it
 REBOOT = {
     "type": "Word",
@@ -95,7 +97,9 @@ def _watch(mine: Post, started: dict[str, Any]) -> None:
     watch.until_ended()
     status = None if pidfd is None else kernel.status_of(pidfd, child["pid"], child["start_ticks"], STATUS_S)
     swept = watch.sweep()
-    end = ending.lost("its runner was gone when it ended") if status is None else ending.of_status(status)
+    end = ending.lost("its runner was gone when it ended")
+    if status is not None and ending.of_status(status) != LEFT_AT_THE_GATE:
+        end = ending.of_status(status)
     mine.end(end, watch, started, swept=swept)
 
 

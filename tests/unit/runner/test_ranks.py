@@ -21,7 +21,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_page_that_appears_later_is_found(tmp_path: Path, rank: Make) -> None:
     seen = Ranks(str(tmp_path))
     assert seen.look() is False
-    assert seen.first is None
+    assert not seen.beats
     rank().at(7)
     assert seen.look() is True
     assert seen.first is not None

@@ -141,7 +141,7 @@ def test_a_stop_is_taken_back_until_a_rank_has_obeyed(ranks: Ranks, rank: Make) 
     over(one, ranks, 0.0)
     assert training.told == 3
     assert one.read_wish(wish("run", 2), ranks, 1.0)
-    assert (one.told, one.by, training.told) == ("run", "", None)
+    assert [one.told, one.by, training.told] == ["run", "", None]
     one.read_wish(wish("pause", 3), ranks, 2.0)
     training.flag(page.OBEYED)
     over(one, ranks, 2.0)
@@ -167,7 +167,7 @@ def test_who_hurries_an_end_on_does_not_change_why_it_came(ranks: Ranks, why: st
 def test_a_wish_that_makes_no_sense_is_not_obeyed(ranks: Ranks) -> None:
     one = stopping()
     for nonsense in ({}, {"want": "explode"}, {"term": "x", "request": 1, "want": "stop"}, wish("halt", 3)):
-        one.read_wish(nonsense, ranks, 0.0)
+        one.read_wish(dict[str, object](nonsense), ranks, 0.0)
     assert one.told == "run"
 
 

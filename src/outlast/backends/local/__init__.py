@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from outlast.backends.runners import Runner, Runners
+from outlast.backends.local.runners import Runner, Runners
 from outlast.disk import files, identity
 from outlast.disk.attempt import doors
 from outlast.disk.layout import AttemptFolder, Workspace
