@@ -90,14 +90,21 @@ class Driver:
     def words(self, order_name: str = "order.1.json") -> list[str]:
         return [PYTHON, "-I", "-S", "-c", BOOT, SOURCE, self.folder.path, order_name]
 
-    def start(self, order_name: str = "order.1.json", *, before: Sequence[str] = (), **more: Any) -> Runner:
-        """`before`: words in front of the command (strace ...)."""
+    def start(
+        self,
+        order_name: str = "order.1.json",
+        *,
+        before: Sequence[str] = (),
+        words: Sequence[str] = (),
+        **more: Any,
+    ) -> Runner:
+        """`before`: words in front of the command (strace ...); `words`: instead of it."""
         more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **more}
         env = {
             name: value for name, value in os.environ.items() if not name.startswith(("OUTLAST_", "PYTHON"))
         }
         runner = subprocess.Popen(
-            [*before, *self.words(order_name)], cwd="/", env=env, start_new_session=True, **more
+            [*before, *(words or self.words(order_name))], cwd="/", env=env, start_new_session=True, **more
         )
         self.runners.append(runner)
         return runner

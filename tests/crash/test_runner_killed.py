@@ -1,12 +1,12 @@
 """R26 for the runner: SIGKILLed at its n-th call of each kind that changes the world, then replaced.
 
 Whatever n is: the training ran once or never, not before started.json stood, nobody of it lives at the end, and the
-record says nothing that is not so. `strace` delivers the kill at the very call, which is then not carried out.
+record says nothing that is not so. The runner kills itself right before or right after the call; that this is the same
+as a kill from outside is tried with `strace`, which delivers it at the very system call.
 """
 
 import os
 import random
-import re
 import signal
 import time
 from functools import cache
@@ -23,20 +23,32 @@ from tests.runner_driver import Driver, Runner, driver, wait_for
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 
 CALLS = (
-    "write",
-    "pwrite64",
-    "link",
-    "rename",
-    "fsync",
-    "unlink",
-    "mkdir",
-    "rmdir",
-    "clone",
-    "pidfd_open",
-    "wait4",
-)
-STOPPING_CALLS = ("rename", "fsync", "pidfd_send_signal")
+    "os.write", "os.pwrite", "os.link", "os.rename", "os.fsync", "os.unlink", "os.mkdir", "os.rmdir", "os.fork",
+    "os.pidfd_open", "os.wait4", "fcntl.flock", "os.ftruncate",
+)  # fmt: skip
+STOPPING_CALLS = ("os.rename", "os.fsync", "signal.pidfd_send_signal")
 RUNNERS_MAX = 12  # one launch and its repetitions
+COUNTED_MAX = 40
+
+# In front of the runner's own program: FOLDER CALL N before|after. Every call of that kind leaves a byte in a file.
+SUICIDAL = """
+import fcntl, os, signal, sys
+folder, call, n, when = sys.argv.pop(1), sys.argv.pop(1), int(sys.argv.pop(1)), sys.argv.pop(1)
+module, name = {"os": os, "fcntl": fcntl, "signal": signal}[call.split(".")[0]], call.split(".")[1]
+real, me, calls = getattr(module, name), os.getpid(), 0
+note = os.open(folder + "/calls", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def counted(*words, **more):
+    global calls
+    if os.getpid() != me: return real(*words, **more)
+    calls += 1
+    os.truncate(folder + "/calls", calls)
+    if calls == n and when == "before": os.kill(me, 9)
+    answer = real(*words, **more)
+    if calls == n and when == "after" and os.getpid() == me: os.kill(me, 9)
+    return answer
+setattr(module, name, counted)
+"""
+
 
 # Leaves a rank in a session of its own, without the lease. Notes that it ran, and whether it may have.
 LEAVES = """
@@ -55,32 +67,25 @@ while :; do sleep 300; done
 """
 
 
-def inject(call: str, n: int) -> list[str]:
-    return [
-        "strace",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        f"trace={call}",
-        "-e",
-        f"inject={call}:signal=SIGKILL:when={n}",
-    ]
+def suicidal(attempt: Driver, call: str, n: int, when: str) -> list[str]:
+    """The runner's command, with a death at its n-th call of a kind (0: none)."""
+    words = attempt.words()
+    code = words.index("-c") + 1
+    return [*words[:code], SUICIDAL + words[code], str(attempt.root), call, str(n), when, *words[code + 1 :]]
 
 
 @cache
 def calls_of_a_whole_life(call: str, stopped: bool) -> int:
-    """How many calls of that kind an undisturbed runner makes, by strace's own count."""
+    """How many calls of that kind an undisturbed runner makes."""
     with TemporaryDirectory(prefix="outlast-count-") as folder, driver(Path(folder)) as attempt:
-        log = Path(folder) / "trace"
-        live(attempt, ["strace", "-qq", "-o", str(log), "-e", f"trace={call}"], stopped)
-        return len(re.findall(rf"^{call}\(", log.read_text(), re.MULTILINE))
+        live(attempt, suicidal(attempt, call, 0, "before"), stopped)
+        return min(os.stat(f"{folder}/calls").st_size, COUNTED_MAX)
 
 
-def live(attempt: Driver, before: list[str], stopped: bool) -> Runner:
+def live(attempt: Driver, words: list[str], stopped: bool) -> Runner:
     """One runner, killed at its call or not. `stopped`: as soon as the training is up, a stop is wished."""
     attempt.order(["sh", "-c", STAYS if stopped else LEAVES], stop_grace_s=0.1)
-    runner = attempt.start(before=before)
+    runner = attempt.start(words=words)
     if stopped:
         wait_for(
             lambda: "up" in attempt_output(attempt) or runner.poll() is not None, "the training, or a death"
@@ -123,38 +128,59 @@ def check(attempt: Driver, end: Ending) -> None:
     assert again.wait(20) == 75, "what is over was lived again"
 
 
-def ended_the_same(tmp_path: Path, call: str, stopped: bool) -> None:
-    for n in range(1, calls_of_a_whole_life(call, stopped) + 1):
+def ended_the_same(tmp_path: Path, call: str, when: str, stopped: bool) -> None:
+    number = calls_of_a_whole_life(call, stopped)
+    assert number, "the runner makes no such call: nothing would be tried"
+    for n in range(1, number + 1):
         root = tmp_path / str(n)
         root.mkdir()
         with driver(root) as attempt:
-            runner = live(attempt, inject(call, n), stopped)
+            live(attempt, suicidal(attempt, call, n, when), stopped)
             end = replaced(attempt)
             check(attempt, end)
             if stopped and not isinstance(end.exit, NeverBegan):
-                assert (end.told, end.told_by) == ("stop", "request 4"), (n, runner.returncode, attempt.log())
+                assert (end.told, end.told_by) == ("stop", "request 4"), attempt.log()
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("call", CALLS)
-def test_killed_at_any_call_of_a_kind_the_end_is_the_same(tmp_path: Path, call: str) -> None:
-    ended_the_same(tmp_path, call, stopped=False)
+def test_killed_at_any_call_of_a_kind_the_end_is_the_same(tmp_path: Path, call: str, when: str) -> None:
+    ended_the_same(tmp_path, call, when, stopped=False)
 
 
 @pytest.mark.parametrize("call", STOPPING_CALLS)
 def test_killed_at_any_call_while_it_stops_the_training_the_stop_is_not_forgotten(
     tmp_path: Path, call: str
 ) -> None:
-    ended_the_same(tmp_path, call, stopped=True)
+    ended_the_same(tmp_path, call, "before", stopped=True)
 
 
-def test_the_kill_really_comes(tmp_path: Path) -> None:
-    """Else all of the above would show nothing."""
+@pytest.mark.parametrize(("n", "claim", "started"), [(1, False, False), (2, True, False), (3, True, True)])
+def test_a_kill_from_outside_at_the_very_link_of_a_door(
+    tmp_path: Path, n: int, claim: bool, started: bool
+) -> None:
+    """Before the claim, before started.json, before exit.json."""
     with driver(tmp_path) as attempt:
-        runner = live(attempt, inject("link", 2), stopped=False)
+        strace = [
+            "strace",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=link",
+            "-e",
+            f"inject=link:signal=SIGKILL:when={n}",
+        ]
+        runner = live(attempt, [*strace, *attempt.words()], stopped=False)
         assert runner.returncode == -signal.SIGKILL
-        assert os.path.exists(attempt.folder.claim)
-        assert not os.path.exists(attempt.folder.started)
-        assert isinstance(replaced(attempt).exit, NeverBegan)
+        doors = [
+            os.path.exists(path)
+            for path in (attempt.folder.claim, attempt.folder.started, attempt.folder.exit)
+        ]
+        assert doors == [claim, started, False]
+        end = replaced(attempt)
+        check(attempt, end)
+        assert isinstance(end.exit, NeverBegan) is (claim and not started)
 
 
 def at_random(tmp_path: Path, lives: int, seed: int) -> None:

@@ -166,7 +166,7 @@ DECIDE = (
                 "    return now.mono_s - since.mono_s\n",
             ),
         ),
-        ("tests/unit/decide/test_waits.py", CORE, LIVES),
+        ("tests/unit/decide/test_waits.py", CORE),
     ),
 )
 
@@ -286,10 +286,12 @@ GROUND = (
         (
             Patch(
                 "disk/files.py",
-                "        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)\n",
-                "        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)\n"
+                "        return os.open(path, how, FILE_MODE)\n    except OSError as error:\n"
+                '        raise _cannot("open", path, error) from error\n\n\ndef',
+                "        fd = os.open(path, how, FILE_MODE)\n"
                 "        os.set_inheritable(fd, True)\n"
-                "        return fd\n",
+                "        return fd\n    except OSError as error:\n"
+                '        raise _cannot("open", path, error) from error\n\n\ndef',
             ),
         ),
         ("tests/unit/disk/test_files.py",),

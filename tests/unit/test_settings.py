@@ -46,7 +46,19 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("1024", 1024), ("500MB", 500_000_000), ("1GiB", 1 << 30), ("1.5 kib", 1536)]
+    ("text", "size"),
+    [
+        ("1024", 1024),
+        ("7b", 7),
+        ("1.5 kib", 1536),
+        ("3KB", 3_000),
+        ("500MB", 500_000_000),
+        ("2MiB", 2 << 20),
+        ("4gb", 4_000_000_000),
+        ("1GiB", 1 << 30),
+        ("1TB", 10**12),
+        ("1TiB", 1 << 40),
+    ],
 )
 def test_size_is_read_as_people_write_it(text: str, size: int) -> None:
     assert settings.size(text) == size

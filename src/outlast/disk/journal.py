@@ -98,7 +98,7 @@ def read(folder: str, segments: int | None = None) -> History:
         lines, size, crc = scan(data)
         _check_seal(path, seal, data, size, crc)
         if not lines:
-            raise Damaged(f"{path}: byte 0: its opening record is not whole")
+            raise _no_opening(path, data)
         opening = _opening(lines[0], term, path)
         if newest is None:
             newest, torn = Seal(term, size, crc), data[size:]
@@ -111,6 +111,15 @@ def read(folder: str, segments: int | None = None) -> History:
     assert newest is not None
     bodies = [line for part in reversed(parts) for line in part]
     return History(bodies, books, newest, len(bodies) - len(parts[0]), torn)
+
+
+def _no_opening(path: str, data: bytes) -> WorldError:
+    """A segment gets its name with a whole opening in it: a shorter one is an old view, another one is damage."""
+    if b"\n" not in data and b"\0" not in data:
+        return WorldError(
+            f"{path}: shows less than its opening record: an old view (look again), or a copy cut short"
+        )
+    return Damaged(f"{path}: byte 0: its opening record is not whole")
 
 
 def scan(data: bytes, crc: int = 0) -> tuple[list[bytes], int, int]:

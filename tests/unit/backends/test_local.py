@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from outlast.backends import local, runners
-from outlast.backends.local import LocalBackend
+from outlast.backends import local
+from outlast.backends.local import LocalBackend, runners
 from outlast.disk import files, identity
 from outlast.disk.attempt import shut
 from outlast.disk.clock import moment
@@ -400,7 +400,7 @@ def test_a_runner_that_is_stopped_for_a_minute_is_helped_on(
     later(monkeypatch, 2)
     assert look(backend, by) == Running(Where("local"), watched=False)
     backend.launch([ORDER])
-    until(lambda: state(claimed.pid) != "T")
+    until(lambda: state(claimed.pid) == "S")
     assert look(backend, by) == Running(Where("local"), watched=True)
     assert ID not in backend._children
 
