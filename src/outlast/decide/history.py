@@ -43,23 +43,29 @@ def fresh(entry: Accepted) -> Book:
 
 
 def fold(book: Book, entry: AnyEntry) -> Book:
-    return replace(_folded(book, entry), updated=entry.at)
+    folded = _folded(book, entry)
+    return folded if folded.updated is entry.at else replace(folded, updated=entry.at)
 
 
 def fold_all(entries: Iterable[AnyEntry], books: Mapping[RunId, Book] | None = None) -> dict[RunId, Book]:
     """Books after all entries, by run; runs that were removed are not in it."""
     folded = dict(books or {})
+    fold_into(folded, entries)
+    return folded
+
+
+def fold_into(books: dict[RunId, Book], entries: Iterable[AnyEntry]) -> None:
+    """The same in place: what has not changed costs nothing."""
     for entry in entries:
         run = entry.run
         if run is None:
             continue
         if isinstance(entry, Removed):
-            folded.pop(run, None)
-        elif run in folded:
-            folded[run] = fold(folded[run], entry)
+            books.pop(run, None)
+        elif run in books:
+            books[run] = fold(books[run], entry)
         elif isinstance(entry, Accepted):
-            folded[run] = fresh(entry)
-    return folded
+            books[run] = fresh(entry)
 
 
 def place_holds(entries: Iterable[AnyEntry], holds: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -78,15 +84,15 @@ def _folded(book: Book, entry: AnyEntry) -> Book:
             return _asked(book, entry)
         case Chosen(n=n, order=order, at=at):
             trying = Trying(n, 1 if order else 0, at)
-            return replace(book, phase=trying, chosen=(*book.chosen, entry), why=entry.why)
+            return replace(book, phase=trying, chosen=(*book.chosen, entry), why=entry.why, updated=at)
         case Repeated():
             return _repeated(book, entry)
         case Ended():
             return _ended(book, entry)
-        case Closing(n=n, outcome=outcome):
-            return replace(book, phase=Shutting(n, outcome), closing=entry, why=entry.why)
+        case Closing(n=n, outcome=outcome, at=at):
+            return replace(book, phase=Shutting(n, outcome), closing=entry, why=entry.why, updated=at)
         case Finished(outcome=outcome, cause=cause, proof=proof, at=at):
-            return replace(book, phase=Done(outcome, cause, at, proof), why=entry.why)
+            return replace(book, phase=Done(outcome, cause, at, proof), why=entry.why, updated=at)
         case Reopened(n=n, at=at, term=term):
             return replace(
                 book,
@@ -164,6 +170,7 @@ def _ended(book: Book, entry: Ended) -> Book:
         had_checkpoint=book.had_checkpoint or entry.checkpoint_step is not None,
         endings=(*book.endings, entry),
         why=entry.why,
+        updated=entry.at,
     )
 
 

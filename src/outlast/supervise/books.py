@@ -5,7 +5,7 @@ from typing import Any
 
 from outlast.decide import history as folding
 from outlast.disk.journal import History
-from outlast.facts import AnyEntry, Asked, Book, Declined, RunId
+from outlast.facts import AnyEntry, Asked, Book, Declined, Done, RunId
 from outlast.facts.codec import books_from_record, books_to_record, from_line
 
 
@@ -19,13 +19,13 @@ class Books:
         self.records = 0
 
     def add(self, entries: Sequence[AnyEntry], lines: Sequence[bytes]) -> None:
-        self.runs = folding.fold_all(entries, self.runs)
+        folding.fold_into(self.runs, entries)
         self.holds = folding.place_holds(entries, self.holds)
         self.records += len(entries)
         for entry, line in zip(entries, lines, strict=True):
             if isinstance(entry, Asked | Declined):
                 self.asked = max(self.asked, entry.request)
-            if entry.run is not None:
+            if entry.run is not None and entry.run in self.runs:
                 self.lines.setdefault(entry.run, []).append(line)
 
     def record(self) -> dict[str, Any]:
@@ -37,4 +37,7 @@ def entries_of(history: History) -> Books:
     carried = history.books or {"runs": {}, "holds": [], "asked": 0}
     books = Books(books_from_record(carried["runs"]), tuple(carried["holds"]), int(carried["asked"]))
     books.add([from_line(line) for line in history.bodies], history.bodies)
+    for run, book in books.runs.items():
+        if isinstance(book.phase, Done):
+            books.lines.pop(run, None)  # its history.jsonl was written when it ended
     return books
