@@ -39,6 +39,7 @@ fmt: $(STAMP) ## format, repair what the linter can, renew the pages that are ma
 	@$(BIN)/ruff check --quiet --fix --exit-zero .
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/python scripts/reference.py
+	@$(BIN)/python scripts/scenarios.py
 
 clean: ## remove everything that the targets made
 	rm -rf $(VENV) build dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

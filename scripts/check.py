@@ -16,7 +16,7 @@ import pytests
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-TEST_PLACES = ("test_house.py", "unit", "contract", "simulate")
+TEST_PLACES = ("test_house.py", "test_scenarios.py", "unit", "contract", "simulate")
 WORKERS = "2"
 
 
@@ -40,7 +40,8 @@ def steps() -> Iterator[Step]:
     yield Step("types", [str(BIN / "mypy"), *(name for name in kept if any((ROOT / name).rglob("*.py")))])
     yield Step("floors", [str(BIN / "lint-imports"), "--no-logo"])
     yield Step("lint", [str(BIN / "ruff"), "check", "."])
-    yield Step("pages", [sys.executable, "scripts/reference.py", "--check"])
+    for script in ("reference", "scenarios"):
+        yield Step("pages", [sys.executable, f"scripts/{script}.py", "--check"])
     yield Step("format", [str(BIN / "ruff"), "format", "--check", "--quiet", "."])
 
 

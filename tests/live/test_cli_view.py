@@ -186,10 +186,12 @@ def test_nohup_stays_in_force(outlast: Bench) -> None:
 
 
 def test_a_view_that_nobody_reads_still_hears_ctrl_c(outlast: Bench) -> None:
-    flood = "import sys\nwhile True: sys.stdout.write('x' * 60000)\n"
+    flood = (
+        "import sys, time\nprint('x' * 2_000_000, flush=True)\ntime.sleep(300)\n"  # more than a pipe holds
+    )
     view = outlast.popen("run", "--stop-grace", "1s", "--", *python(flood))
     run = the_run(outlast)
-    wait_for(lambda: len(outlast.output(run)) > 1 << 20, "more output than a pipe holds")
+    wait_for(lambda: len(outlast.output(run)) > 2_000_000, "all of its output")
     view.send_signal(signal.SIGINT)
     snapshot = outlast.ended(run)
     assert snapshot["outcome"] == "cancelled"

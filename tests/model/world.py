@@ -1,5 +1,5 @@
-"""Every interleaving of the core protocol: several supervisors (none is ever told that it is a zombie: a paused one just
-takes its next step late), late and doubled launches, requeues, runners' deaths, a person's stop and retry.
+"""Every interleaving of the core protocol: several supervisors (none is ever told that it is a zombie: a paused one
+just takes its next step late), late and doubled launches, requeues, runners' deaths, a person's stop and retry.
 
 The supervisors' heads are the real ones: history by the real fold, looks through the real table of presence, decisions
 by the real `decide`. Only the disk, the backend, the runners and the person are modelled. Steps are single operations
@@ -9,6 +9,7 @@ a supervisor was paused between its look, its write and its act).
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -119,9 +120,9 @@ class Supervisor(NamedTuple):
 
 
 class World(NamedTuple):
-    """By door number (0 unused): `claim` - Begun Final Shut; `exit`; `runner` - watching, dead (x), or with an end that
-    it has not recorded yet. `alive`, `flight` (launches sent: they may arrive at any time, any number of times), `posted`
-    and `removed` (requests) as they are."""
+    """By door number (0 unused): `claim` - Begun Final Shut; `exit`; `runner` - watching, dead (x), or with an end
+    that it has not recorded yet. `flight`: launches sent, which may arrive at any time and any number of times;
+    `posted` and `removed`: requests."""
 
     claim: str
     exit: tuple[str, ...]
@@ -265,13 +266,19 @@ def valid(segments: tuple[Segment, ...], unsealed: bool, term: int | None = None
 
 def settled(segments: tuple[Segment, ...]) -> tuple[int, ...]:
     records: tuple[int, ...] = ()
-    for segment, successor in zip(segments, segments[1:], strict=False):
-        records += segment.records[: successor.sealed]
+    for index in range(1, len(segments)):
+        records += segments[index - 1].records[: segments[index].sealed]
     return records
 
 
 def in_question(book: Book) -> int:
     return book.phase.n if isinstance(book.phase, Trying | Shutting) else book.next
+
+
+class Then(typing.Protocol):
+    """What a supervisor's step leads to: the world `base` (else as it was), and its own next step with `data`."""
+
+    def __call__(self, at: str, data: object = None, base: World | None = None) -> World: ...
 
 
 class Protocol:
@@ -369,7 +376,8 @@ class Protocol:
     def _of_a_supervisor(
         self, world: World, index: int, supervisor: Supervisor
     ) -> Iterator[tuple[str, World]]:
-        def then(at: str, data: object = None, base: World = world) -> World:
+        def then(at: str, data: object = None, base: World | None = None) -> World:
+            base = world if base is None else base
             supervisors = list(base.supervisors)
             supervisors[index] = Supervisor(supervisor.term, at, data)
             return base._replace(supervisors=tuple(supervisors))
@@ -410,8 +418,10 @@ class Protocol:
                     f"term {term} acts: {data[0]}",
                     then("act" if data[1:] else "idle", data[1:] or None, done),
                 )
+            case _:
+                return  # superseded, and gone
 
-    def _of_a_look(self, world: World, term: int, then: _Then) -> Iterator[tuple[str, World]]:
+    def _of_a_look(self, world: World, term: int, then: Then) -> Iterator[tuple[str, World]]:
         """Doors first, then the backend: at once, or with all that may happen between the two."""
         n = in_question(self.memory.book(valid(world.segments, self.setting.unsealed, term))[0])
         if n > self.setting.doors:
@@ -423,7 +433,7 @@ class Protocol:
             yield from self._of_a_decision(world, term, then, *door)
 
     def _of_a_decision(
-        self, world: World, term: int, then: _Then, n: int, claim: str, ended: str
+        self, world: World, term: int, then: Then, n: int, claim: str, ended: str
     ) -> Iterator[tuple[str, World]]:
         history = valid(world.segments, self.setting.unsealed, term)
         where = self._where(world, n) if claim == "B" and ended == "-" else "nowhere"
@@ -502,8 +512,7 @@ class Protocol:
         return None
 
     def _wrong_after_the_end(self, world: World, book: Book, answered: int) -> str | None:
-        """A retry that has no answer yet may already be under way by a supervisor that does not know that it is a zombie;
-        whatever it does is answered for by the one who will answer the retry."""
+        """A retry that has no answer yet is one that the run may be opened by at any moment."""
         if not isinstance(book.phase, Done) or "retry" in world.posted[answered:]:
             return None
         if world.alive:
@@ -548,12 +557,8 @@ class Protocol:
         return any(isinstance(self.memory.entries[record], Finished) for record in records)
 
 
-class _Then:  # what a supervisor's step leads to; see `_of_a_supervisor`
-    def __call__(self, at: str, data: object = None, base: World = ...) -> World: ...  # type: ignore[assignment,empty-body]
-
-
 def _adopted(world: World, n: int) -> Iterator[tuple[str, World]]:
-    """The same launch again: a new runner finds the claim taken and its lock free, and watches; what is gone is lost."""
+    """The same launch again: a new runner finds the claim taken and its lock free, and watches; what is gone, is lost."""
     yield f"a new runner watches {n}", _with_runner(world, n, "watching" if n in world.alive else "lost")
 
 

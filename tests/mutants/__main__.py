@@ -24,7 +24,9 @@ def main(words: list[str]) -> int:
         return 0
     with ThreadPoolExecutor(given.jobs) as pool:
         alive = list(chain(*map(_told, chosen, pool.map(plant, chosen))))
-    print(f"{len(chosen) - len(set(alive))} of {len(chosen)} planted bugs were caught by every test that should")
+    print(
+        f"{len(chosen) - len(set(alive))} of {len(chosen)} planted bugs were caught by every test that should"
+    )
     for name in dict.fromkeys(alive):
         print(f"NOT CAUGHT: {name}")
     return 1 if alive else 0

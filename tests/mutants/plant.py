@@ -59,7 +59,18 @@ def plant(mutant: Mutant) -> list[Result]:
 
 
 def _tested(test: str, source: Path) -> Result:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not soak", *test.split()]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not soak",
+        *test.split(),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "120"}
     try:
         done = subprocess.run(

@@ -4,6 +4,7 @@ To add one: write a Mutant whose `old` text stands once in its file. A patch tha
 skipped, so a bug stays planted while its room is rebuilt.
 """
 
+from tests.mutants.life import LIVES as WHOLE_LIVES
 from tests.mutants.plant import Mutant, Patch
 
 LIVES = "tests/simulate/test_lives.py -k known_seeds"
@@ -62,8 +63,8 @@ DECIDE = (
         (
             Patch(
                 "decide/core.py",
-                "    final = want in (\"stop\", \"stop-now\")\n",
-                "    final = want in (\"stop\", \"stop-now\")\n"
+                '    final = want in ("stop", "stop-now")\n',
+                '    final = want in ("stop", "stop-now")\n'
                 "    if final:\n"
                 "        return Decision((Finished(at=sight.now, run=attempt.run, why='', outcome='cancelled'),))\n",
             ),
@@ -90,7 +91,7 @@ DECIDE = (
         (
             Patch(
                 "decide/core.py",
-                "            return Decision((), (ShutDoor(attempt, True, f\"the run is {phase.outcome}\"),), 0.0)\n",
+                '            return Decision((), (ShutDoor(attempt, True, f"the run is {phase.outcome}"),), 0.0)\n',
                 "            return Decision((_finished(spec, book, phase, now),))\n",
             ),
         ),
@@ -175,7 +176,11 @@ SEALS = (
         "records-after-a-takeover-count",
         "what a zombie appends to its dead segment is read as history",
         (
-            Patch("disk/journal.py", "    return body if seal is None else body[: seal.bytes]\n", "    return body\n"),
+            Patch(
+                "disk/journal.py",
+                "    return body if seal is None else body[: seal.bytes]\n",
+                "    return body\n",
+            ),
             Patch("disk/journal.py", "        _check_seal(path, seal, data, size, crc)\n", ""),
         ),
         (JOURNAL, LIVES),
@@ -248,7 +253,13 @@ GROUND = (
     Mutant(
         "the-claim-is-taken-twice",
         "a door that stands is made anew",
-        (Patch("disk/files.py", "        os.link(temporary, path)\n    except FileExistsError:\n        standing = read(path)\n", "        os.rename(temporary, path)\n    except FileExistsError:\n        standing = read(path)\n"),),
+        (
+            Patch(
+                "disk/files.py",
+                "        os.link(temporary, path)\n    except FileExistsError:\n        standing = read(path)\n",
+                "        os.rename(temporary, path)\n    except FileExistsError:\n        standing = read(path)\n",
+            ),
+        ),
         ("tests/unit/disk/test_files.py",),
     ),
     Mutant(
@@ -322,4 +333,4 @@ GROUND = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = (*DECIDE, *SEALS, *RING, *GROUND)
+MUTANTS: tuple[Mutant, ...] = (*DECIDE, *SEALS, *RING, *GROUND, *WHOLE_LIVES)

@@ -25,7 +25,6 @@ from outlast.facts.codec import books_from_record, from_line
 from tests.simulate.store import FOLDER
 from tests.simulate.world import World, Wrong
 
-
 History: TypeAlias = tuple[list[AnyEntry], dict[RunId, Book], tuple[str, ...], int]
 
 

@@ -124,7 +124,7 @@ def _spec(chance: random.Random, number: int, world: World) -> Spec:
     )
 
 
-# --- who makes trouble ---------------------------------------------------------------------------------------------------
+# --- who makes trouble --------------------------------------------------------------------------------------
 
 VERBS = (
     "stop",
@@ -183,6 +183,8 @@ def _fate(world: World, scheduler: Local | Scheduler, start: Start) -> Steps:
                 start()
             case "clock":
                 world.wall_s += chance.uniform(-1e7, 1e7)
+            case _:
+                continue  # nobody is there to be killed
 
 
 _DEEDS = ("supervisor", "kill supervisor", "kill runner", "node", "reboot", "clock")

@@ -62,7 +62,7 @@ class Supervisor:
         self.holds: tuple[str, ...] = ()
         self.asked = self.settled = 0
 
-    # --- time between two steps ------------------------------------------------------------------------------------
+    # --- time between two steps -----------------------------------------------------------------------------
 
     def pause(self) -> float:
         """Anything may happen here; sometimes for minutes. Sometimes it never goes on."""
@@ -75,7 +75,7 @@ class Supervisor:
             return chance.uniform(1.0, 240.0)
         return 0.001
 
-    # --- one life ----------------------------------------------------------------------------------------------------
+    # --- one life -------------------------------------------------------------------------------------------
 
     def life(self, me: Actor) -> Steps:
         while True:
@@ -175,7 +175,7 @@ class Supervisor:
             yield self.pause()
         return 0.0 if entries else wait_s
 
-    # --- looking -----------------------------------------------------------------------------------------------------
+    # --- looking --------------------------------------------------------------------------------------------
 
     def _look(self, run: RunId, book: Book) -> Generator[float, None, Presence]:
         """Doors first, then the backend."""
@@ -203,7 +203,7 @@ class Supervisor:
                 waiting.append(queue.queued(spec, book, self.world.moment(), ordinal))
         return queue.grant(waiting, used=used, slots=SLOTS, outcomes=outcomes)
 
-    # --- requests ----------------------------------------------------------------------------------------------------
+    # --- requests -------------------------------------------------------------------------------------------
 
     def _sorted(self, taken: Sequence[Request]) -> tuple[list[AnyEntry], dict[RunId, list[Request]]]:
         now, entries, for_runs = self.world.moment(), list[AnyEntry](), dict[RunId, list[Request]]()
@@ -220,7 +220,7 @@ class Supervisor:
                 entries.append(Declined(at=now, run=None, why="there is no such run", request=request.number))
         return entries, for_runs
 
-    # --- writing and acting --------------------------------------------------------------------------------------------
+    # --- writing and acting ---------------------------------------------------------------------------------
 
     def _write(self, term: journal.Term, entries: Sequence[AnyEntry]) -> None:
         if not entries:

@@ -1,4 +1,4 @@
-"""Runners and the two kinds of backend that get them going: this host, and a scheduler that queues, requeues and forgets.
+"""Runners, and two kinds of backend that get them going: this host, and a scheduler that queues, requeues, forgets.
 
 They keep the law of the doors as `2-house` words it; what is under test are the heads above them.
 """
@@ -182,7 +182,7 @@ def lag_s(world: World) -> float:
     return world.chance.uniform(0.0, 0.2)
 
 
-# --- the runner's life ---------------------------------------------------------------------------------------------------
+# --- the runner's life --------------------------------------------------------------------------------------
 
 
 def runner(world: World, me: Actor, run: RunId, n: int, order: str, where: Where) -> Steps:

@@ -10,6 +10,8 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from outlast.disk import files, journal
 
 FOLDER = "journal"
@@ -71,12 +73,10 @@ class Store:
 @contextmanager
 def mounted(store: Store) -> Iterator[None]:
     """The real journal code on this store."""
-    before = journal.files, journal.terms
-    journal.files, journal.terms = store, store.terms  # type: ignore[assignment]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "files", store)
+        patch.setattr(journal, "terms", store.terms)
         yield
-    finally:
-        journal.files, journal.terms = before  # type: ignore[assignment]
 
 
 def _term(path: str) -> int:

@@ -101,7 +101,7 @@ class World:
         self._events: list[tuple[float, int, Actor]] = []
         self._count = 0
 
-    # --- time ------------------------------------------------------------------------------------------------------
+    # --- time -----------------------------------------------------------------------------------------------
 
     @property
     def now_s(self) -> float:
@@ -118,7 +118,7 @@ class World:
     def say(self, text: str) -> None:
         self.log.append(f"{self.now_s:10.2f}  {text}")
 
-    # --- processes ---------------------------------------------------------------------------------------------------
+    # --- processes ------------------------------------------------------------------------------------------
 
     def spawn(
         self, name: str, life: Callable[[Actor], Steps], delay_s: float = 0.0, *, on_host: bool = True
@@ -172,7 +172,7 @@ class World:
                 self.end_training(training)
         self.boot, self.boot_s = self.boot + 1, self.now_s
 
-    # --- doors ---------------------------------------------------------------------------------------------------------
+    # --- doors ----------------------------------------------------------------------------------------------
 
     def door(self, run: RunId, n: int) -> Door:
         return self.doors.setdefault((run, n), Door())
@@ -223,7 +223,7 @@ class World:
             raise Wrong(f"I4: {run}/{n} began, and no journal, valid or not, ever chose it")
         return True
 
-    # --- trainings -----------------------------------------------------------------------------------------------------
+    # --- trainings ------------------------------------------------------------------------------------------
 
     def train(self, run: RunId, n: int) -> Training:
         """No training instruction before this. I1 is looked at here."""

@@ -59,8 +59,8 @@ def standing(snapshot: Record, n: int, progress: Record | None, *, silent_s: flo
     if snapshot.get("phase") in ("launching", "running"):
         parts.append(f"attempt {n}")
         parts += _progress(progress or {}, silent_s)
-    elif snapshot.get("why"):
-        parts.append(str(snapshot["why"]))
+    elif why := _why(snapshot):
+        parts.append(why)
     return " · ".join(parts)
 
 
@@ -113,4 +113,10 @@ def _progress(progress: Record, silent_s: float) -> list[str]:
 
 
 def _because(snapshot: Record) -> str:
-    return f": {snapshot['why']}" if snapshot.get("why") else ""
+    why = _why(snapshot)
+    return f": {why}" if why else ""
+
+
+def _why(snapshot: Record) -> str:
+    """Without what it waits for, which stands before it already."""
+    return str(snapshot.get("why") or "").removeprefix(f"{snapshot.get('waiting_for')}: ")

@@ -109,7 +109,8 @@ def _attempt(attempt: Record) -> list[str]:
 
 def _now(snapshot: Record) -> str:
     proof = f", proof: {snapshot['proof']}" if snapshot.get("proof") else ""
-    because = f": {snapshot['why']}" if snapshot.get("why") else ""
+    why = str(snapshot.get("why") or "").removeprefix(f"{snapshot.get('waiting_for')}: ")
+    because = f": {why}" if why else ""
     if snapshot.get("phase") == "ended":
         return f"It ended at {snapshot.get('ended_at')}: {snapshot.get('outcome')}{proof}{because}"
     return f"Now: {words.phase(snapshot)}{because}"

@@ -68,7 +68,7 @@ class Case(NamedTuple):
 
     @property
     def short(self) -> bool:
-        """A shortfall that is known. A step that nobody saw is none, unless the training is one that shows its steps."""
+        """A shortfall that is known. A step that nobody saw is none, unless the training is one that shows them."""
         shown = self.ending.last_step is not None or self.ending.total is not None
         return self.target is not None and shown and not self.reached
 

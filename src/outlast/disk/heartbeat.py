@@ -27,6 +27,7 @@ from outlast.disk.page import (
     FLAG_AT,
     IDENTITY,
     IDENTITY_AT,
+    LOSS_AT,
     MAGIC,
     MEMFD_PREFIX,
     NEVER_READ,
@@ -99,7 +100,7 @@ class Page:
             head, shift, loss, tail = BEAT.unpack_from(body, BEAT_AT)
             beats = int(BEATS.unpack_from(body, BEATS_AT)[0])
             (end,) = END_MARK.unpack_from(body, END_MARK_AT)
-            if head != tail or end not in (0, head):
+            if head != tail or end not in (0, head) or self._jumped_since(body):
                 continue  # it jumps under our eyes
             total, first, section, word, word_step = FACTS.unpack_from(body, FACTS_AT)
             (flag,) = FLAG.unpack_from(body, FLAG_AT)
@@ -120,6 +121,12 @@ class Page:
             )
             return self._last
         return self._last
+
+    def _jumped_since(self, body: bytes) -> bool:
+        """A copy is not made in one moment: its marks may be from after a jump, and the shift between them from before.
+        Then the page itself says another shift now."""
+        mark_and_shift = slice(BEAT_AT, LOSS_AT)
+        return os.pread(self._fd, LOSS_AT - BEAT_AT, BEAT_AT) != body[mark_and_shift]
 
     def tell(self, stop_at: int | None) -> None:
         """Ask the rank to stop once it has done step `stop_at` (None: take the wish back)."""

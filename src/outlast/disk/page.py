@@ -110,7 +110,8 @@ def sign(mapped: mmap.mmap, rank: int, world: int) -> None:
         ticks = int(file.read().rpartition(b")")[2].split()[19])
     with open("/proc/sys/kernel/random/boot_id", "rb") as file:
         boot = file.read().strip()
-    IDENTITY.pack_into(mapped, IDENTITY_AT, MAGIC, VERSION, rank, world, 0, os.getpid(), ticks, boot)
+    IDENTITY.pack_into(mapped, IDENTITY_AT, b"", VERSION, rank, world, 0, os.getpid(), ticks, boot)
+    mapped[IDENTITY_AT : IDENTITY_AT + len(MAGIC)] = MAGIC  # last: who reads it reads all of it
 
 
 def _sealed_memory(name: str) -> int:

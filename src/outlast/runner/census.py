@@ -120,18 +120,23 @@ def cgroup_members(cgroup: str | None) -> set[int]:
 
 def kill_cgroup(cgroup: str | None) -> None:
     """All at once, where the kernel can (5.14)."""
-    if cgroup is None:
-        return
+    if cgroup is not None:
+        control(f"{cgroup}/cgroup.kill", b"1")
+
+
+def control(path: str, body: bytes) -> bool:
+    """Write to a control file of the kernel's. False: it cannot be done."""
     try:
-        fd = os.open(f"{cgroup}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
-        return
+        return False
     try:
-        os.write(fd, b"1")
+        os.write(fd, body)
     except OSError:
-        return
+        return False
     finally:
         os.close(fd)
+    return True
 
 
 def lock_holders(paths: Iterable[str]) -> set[int]:

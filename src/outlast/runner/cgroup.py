@@ -36,8 +36,8 @@ def gather(path: str, members: Callable[[], Iterable[int]]) -> None:
     ours = _line_of("self")
     for _ in range(ROUNDS):
         outside = [pid for pid in members() if _line_of(str(pid)) == ours]
-        moved = [_move(pid, path) for pid in outside]
-        if not outside or not all(moved):
+        moved = [census.control(f"{path}/cgroup.procs", str(pid).encode()) for pid in outside]
+        if not any(moved):
             return
 
 
@@ -46,22 +46,6 @@ def remove(path: str) -> None:
         os.rmdir(path)
     except OSError:
         return  # never made; or the training made some of its own inside, which hold nobody
-
-
-def _move(pid: int, path: str) -> bool:
-    try:
-        fd = os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        os.write(fd, str(pid).encode())
-    except ProcessLookupError:
-        return True  # it is gone
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-    return True
 
 
 def _own_folder() -> str | None:

@@ -21,20 +21,22 @@ ENDED_ROWS_MAX = 1000  # of ended runs on the board; `ls --all` reads the snapsh
 
 
 def write_run(
-    folder: RunFolder, spec: Spec, book: Book, live: dict[str, Any] | None, stamp: tuple[int, int], why: str
+    folder: RunFolder, spec: Spec, book: Book, live: dict[str, Any] | None, stamp: tuple[int, int], note: str
 ) -> dict[str, Any]:
-    """Write what every screen reads of one run, and give its row for the board."""
-    snapshot = {"schema": SCHEMA, "term": stamp[0], "record": stamp[1], **view.snapshot(spec, book, live)}
-    if why:
-        snapshot["why"] = why
+    """Write what every screen reads of one run, and give its row for the board. `note`: why it waits, or what of it
+    could not be seen."""
+    snapshot = {
+        "schema": SCHEMA,
+        "term": stamp[0],
+        "record": stamp[1],
+        **view.snapshot(spec, book, live, note),
+    }
     snapshot["run_dir"] = folder.path
     for attempt in snapshot["attempts"]:
         _add_what_started(attempt, folder.attempt(attempt["n"]))
     _quietly(folder.snapshot, files.encode(snapshot))
     _quietly(folder.words, view.words(snapshot).encode())
-    row = view.row(spec, book, live)
-    if why:
-        row["why"] = why
+    row = view.row(spec, book, live, note)
     row["attempt_dir"] = folder.attempt(row["attempt"]).path if row["attempt"] else ""
     return row
 

@@ -18,7 +18,9 @@ BOOT = (
     "import sys; sys.path += [p for p in sys.argv.pop(1).split(':') if p not in sys.path]; "
     "from outlast.cli.background import main; sys.exit(main())"
 )
-GUARD_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from outlast.cli.guard import main; sys.exit(main())"
+GUARD_BOOT = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from outlast.cli.guard import main; sys.exit(main())"
+)
 STARTED_WITHIN_S = 10.0
 
 
@@ -31,7 +33,7 @@ def holder(place: Place) -> dict[str, Any] | None:
         record = files.read(place.supervisor)
     except Damaged:
         return {}  # it only informs
-    if record is None or identity.alive(record["identity"]) is False:
+    if record is None or "identity" not in record or identity.alive(record["identity"]) is False:
         return {}  # what stands there is its predecessor's
     return record
 

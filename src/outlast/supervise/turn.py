@@ -7,10 +7,10 @@ import logging
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from outlast.decide import queue
 from outlast.decide.core import decide, needs_next_term
+from outlast.decide.history import PAUSED
 from outlast.disk import files, journal, requests
 from outlast.disk.clock import moment
 from outlast.disk.layout import Place, Workspace
@@ -19,6 +19,7 @@ from outlast.facts import (
     Action,
     AnyEntry,
     Asked,
+    Book,
     Closed,
     Declined,
     Done,
@@ -41,12 +42,12 @@ from outlast.supervise.act import Hands
 from outlast.supervise.books import Books
 from outlast.supervise.hold import Hold
 from outlast.supervise.remove import remove_run
+from outlast.supervise.screens import Screens
 from outlast.supervise.tools import Manner, Tools
 from outlast.supervise.wake import Wake
 
 log = logging.getLogger(__name__)
 AGAIN_S = 2.0  # after a look or an act that failed
-BOARD_EVERY_S = SHOW_AT_LEAST_EVERY_S = 0.5
 
 
 class Turns:
@@ -69,13 +70,10 @@ class Turns:
         self._settled = books.asked  # all that this term read was sealed by it
         self._removable = {run for run, book in books.runs.items() if book.removing is not None}
         self._specs: dict[RunId, Spec] = {}
-        self._rows: dict[RunId, dict[str, Any]] = {}
-        self._whys: dict[RunId, str] = {}
+        self._unsettled: set[RunId] = set()
         self._live = {run for run, book in books.runs.items() if not isinstance(book.phase, Done)}
-        self._stale: set[RunId] = set()
         self._slots = tools.slots()
-        self._board_due = True
-        self._board_at = self._shown_at = 0.0
+        self._screens = Screens(workspace, place, hold.identity, term.number, books, self._spec)
         self._began = time.monotonic()
         self._signals = 0
 
@@ -85,7 +83,6 @@ class Turns:
         """The first deeds of a term: accept what an earlier term accepted in vain, take back a `down`."""
         now = _now()
         files.make_directory(self.place.requests)
-        self._rows, self._stale = show.rows_to_begin_with(self.place, self._books.runs)
         entries: list[AnyEntry] = []
         known = set(self._books.runs)
         for run in intake.unaccepted(self.workspace, self.place, known):
@@ -129,18 +126,16 @@ class Turns:
             raise
         except WorldError as error:
             log.warning("this turn saw too little: %s", error)
-        if wait_s > 0 or time.monotonic() - self._shown_at > SHOW_AT_LEAST_EVERY_S:
-            self._show(now)  # not in the middle of a restart: every millisecond of it counts
+        shown_in_s = self._screens.show(in_a_hurry=wait_s == 0)
         self._watch()
-        return min(wait_s, BOARD_EVERY_S) if self._board_due else wait_s
+        return min(wait_s, shown_in_s)
 
     def idle(self) -> bool:
         """Nothing lives and nothing is to begin: all runs are ended, paused, or held by a `down`."""
         held = "down" in self._books.holds
         return not self._removable and all(
-            isinstance(book.phase, Done)
-            or (isinstance(book.phase, Waiting) and (held or "paused" in book.holds))
-            for book in self._books.runs.values()
+            isinstance(book.phase, Waiting) and (held or PAUSED in book.holds)
+            for book in map(self._books.runs.__getitem__, self._live)
         )
 
     def leave(self) -> int:
@@ -148,17 +143,12 @@ class Turns:
         held = "down" in self._books.holds
         log.info("nothing to do: leaving")
         self._hold.say(wanted=not held)
-        self._board_due, self._board_at = True, 0.0
-        self._show(_now())
+        self._screens.show_all()
         return TRY_AGAIN if held and self._manner.inline is not None else OK
 
     def wants_new_term(self) -> bool:
         """Whether something waits for its record to be settled by the next opening."""
-        return any(
-            (book.removing is not None and run not in self._removable)
-            or needs_next_term(book, self.term.number)
-            for run, book in self._books.runs.items()
-        )
+        return bool(self._unsettled)
 
     def age_s(self) -> float:
         return time.monotonic() - self._began
@@ -196,7 +186,7 @@ class Turns:
             return [asked]
         spec = self._spec(run)
         if spec is None:
-            return [_declined(request, now, self._whys.pop(run, "its record cannot be read"))]
+            return [_declined(request, now, self._screens.noted(run))]
         return [intake.accepted(spec, now, request.why or "asked for"), asked]
 
     def _reload(self) -> None:
@@ -232,18 +222,18 @@ class Turns:
             asked = for_runs.get(run, ())
             spec = self._spec(run)
             if spec is None:
-                entries += [_declined(request, now, self._whys[run]) for request in asked]
+                entries += [_declined(request, now, self._screens.noted(run)) for request in asked]
                 continue
             try:
                 sight = self._sight(spec, seen[run], asked, now, grants)
                 decision = decide(spec, book, sight, self.term.number)
             except WorldError as error:
-                self._whys[run] = str(error)
+                self._screens.note(run, str(error))
                 entries += [_declined(request, now, str(error)) for request in asked]
                 continue
             except Exception as error:  # one bad run never stops the others; it is shown and tried again
                 log.exception("run %s: cannot be decided", run)
-                self._note(run, f"internal error: {error}")
+                self._screens.note(run, f"internal error: {error}")
                 entries += [_declined(request, now, f"internal error: {error}") for request in asked]
                 continue
             entries += decision.entries
@@ -255,8 +245,9 @@ class Turns:
     def _sight(
         self, spec: Spec, seen: observe.Seen, asked: tuple[Request, ...], now: Moment, grants: queue.Grants
     ) -> Sight:
+        self._screens.saw(spec.run, seen.n, seen.doors)
         why = seen.presence.why if isinstance(seen.presence, Unseen) else ""
-        self._note(spec.run, why or grants.reasons.get(spec.run, ""))
+        self._screens.note(spec.run, why or grants.reasons.get(spec.run, ""))
         newest = None
         if isinstance(seen.presence, Closed):
             newest = observe.newest_checkpoint(spec, self._tools.formats)
@@ -301,12 +292,17 @@ class Turns:
 
     def _follow(self, run: RunId) -> None:
         """Keep track of who lives, and of whose screens are out of date."""
-        self._stale.add(run)
+        self._screens.touch(run)
         book = self._books.runs.get(run)
         if book is None or isinstance(book.phase, Done):
             self._live.discard(run)
         else:
             self._live.add(run)
+        if book is not None and (self._is_to_go(run, book) or needs_next_term(book, self.term.number)):
+            self._unsettled.add(run)
+
+    def _is_to_go(self, run: RunId, book: Book) -> bool:
+        return book.removing is not None and run not in self._removable
 
     def _act_all(self, acts: Sequence[tuple[Spec, Action]]) -> bool:
         """Whether any act failed."""
@@ -317,7 +313,7 @@ class Turns:
             except OutlastError as error:
                 failed = True
                 log.warning("run %s: %s", spec.run, error)
-                self._note(spec.run, str(error))
+                self._screens.note(spec.run, str(error))
         return failed
 
     def _remove_settled_runs(self, now: Moment) -> None:
@@ -329,37 +325,9 @@ class Turns:
             removed = remove_run(self.workspace, run, book.removing, now)
             self._removable.discard(run)
             self._write([removed])
-            self._rows.pop(run, None)
-            self._board_due = True
+            self._screens.drop(run)
 
-    # --- showing ---------------------------------------------------------------------------------------------
-
-    def _note(self, run: RunId, why: str) -> None:
-        if self._whys.get(run, "") != why:
-            self._whys[run] = why
-            self._stale.add(run)
-
-    def _show(self, now: Moment) -> None:
-        self._shown_at = time.monotonic()
-        stamp = (self.term.number, self._books.records)
-        for run in self._stale & self._books.runs.keys():
-            spec, book = self._spec(run), self._books.runs[run]
-            if spec is None:
-                continue
-            folder = self.workspace.run(run)
-            live = (
-                observe.live(folder, observe.attempt_in_question(book))
-                if isinstance(book.phase, Trying)
-                else None
-            )
-            self._rows[run] = show.write_run(folder, spec, book, live, stamp, self._whys.get(run, ""))
-        self._board_due = self._board_due or bool(self._stale)
-        self._stale.clear()
-        if self._board_due and time.monotonic() - self._board_at >= BOARD_EVERY_S:
-            show.write_board(
-                self.place, self.term.number, moment(), self._hold.identity, self._books.asked, self._rows
-            )
-            self._board_due, self._board_at = False, time.monotonic()
+    # --- looking again -----------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         """Be woken by requests, and by doors of attempts that may open or close."""
@@ -376,7 +344,7 @@ class Turns:
             try:
                 self._specs[run] = intake.load_spec(self.workspace, run)
             except WorldError as error:
-                self._whys[run] = str(error)
+                self._screens.note(run, str(error))
                 return None
         return self._specs[run]
 

@@ -366,6 +366,7 @@ def test_a_nudge_reaches_the_runner_that_the_claim_names(
     files.make_once(folder.claim, claim_by(identity.identity(child.pid)))
     backend.end({ID: Where("local")}, now=False)  # it waits for the stopped process
     child.go()
+    until(lambda: state(child.pid) == "Z")
     assert child.ended_by() == -signal.SIGUSR2  # this one does not know what it means
 
 

@@ -76,7 +76,7 @@ def test_standing_says_for_how_long_there_was_no_step() -> None:
 
 def test_standing_says_what_a_wait_is_for() -> None:
     waits = snapshot_of(
-        "a-20260101-000000", phase="waiting", waiting_for="slot", outcome=None, why="1 of 1 taken"
+        "a-20260101-000000", phase="waiting", waiting_for="slot", outcome=None, why="slot: 1 of 1 taken"
     )
     assert standing(waits, 1, None, silent_s=0.0) == "waiting: slot · 1 of 1 taken"
 

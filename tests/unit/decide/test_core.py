@@ -11,6 +11,7 @@ from outlast.decide import core
 from outlast.decide.core import decide, timeout_left_s, wanted
 from outlast.decide.history import fold
 from outlast.decide.orders import order
+from outlast.decide.policy import backoff_s
 from outlast.facts import (
     Absent,
     Alive,
@@ -145,6 +146,7 @@ def test_a_backoff_is_waited_out_to_the_second_even_by_a_run_without_a_slot() ->
     book = replace(BOOK, phase=Waiting(at(10.0), 30.0))
     for granted in (True, False):
         assert decided(book, Absent(), 25.0, granted=granted) == Decision(wake_in_s=15.0)
+    assert decided(book, Absent(), 39.5) == Decision(wake_in_s=0.5)
     assert kinds(decided(book, Absent(), 40.0).entries) == ["Chosen"]
 
 
@@ -298,7 +300,7 @@ def test_a_closed_door_ends_its_attempt_once_and_the_next_turn_goes_on() -> None
     decision = decided(TRYING, OVER, 5.0, newest=Candidate("c", "folder", 30))
     (entry,) = decision.entries
     assert isinstance(entry, Ended)
-    assert (entry.n, entry.ending, entry.at) == (1, OVER.ending, at(5.0))
+    assert (entry.run, entry.n, entry.ending, entry.at) == (RUN, 1, OVER.ending, at(5.0))
     assert (entry.verdict, entry.cause.name, entry.charged) == ("failed", "exit", False)
     assert (entry.progressed, entry.checkpoint_step, entry.wait_s) == (True, 30, 0.0)
     assert (decision.actions, decision.wake_in_s) == ((), 0.0)
@@ -308,7 +310,7 @@ def test_a_death_without_progress_is_charged_and_waited_after() -> None:
     (entry,) = decided(TRYING, OVER).entries
     assert isinstance(entry, Ended)
     assert entry.charged
-    assert 8.0 <= entry.wait_s <= 12.0
+    assert entry.wait_s == backoff_s(SPEC, TRYING, 1) > 0
     assert entry.why == "exit 1"
 
 
@@ -362,6 +364,12 @@ def test_a_final_door_closes_the_run_as_cancelled_if_that_was_asked() -> None:
     assert decision.wake_in_s == 0.0
 
 
+def test_a_final_door_cancels_also_a_run_that_is_to_stop_now() -> None:
+    (entry,) = decided(replace(TRYING, want="stop-now", asked=5, why="enough"), FINAL).entries
+    assert isinstance(entry, Closing)
+    assert entry.outcome == "cancelled"
+
+
 def test_a_final_door_keeps_what_was_decided_before() -> None:
     decision = decided(replace(TRYING, closing=CLOSING, **STOP), FINAL, 5.0)
     assert decision.entries == (replace(CLOSING, at=at(5.0), n=1),)
@@ -377,8 +385,9 @@ def test_a_final_door_whose_reason_is_lost_is_never_success() -> None:
     assert isinstance(unknown, Closing)
     assert (unknown.outcome, unknown.cause) == ("unknown", None)
     assert unknown.why == "an earlier term shut its last door (the run is failed)"
-    well = replace(SECOND, endings=(ended(1, verdict="finished"),))
-    assert decided(well, FINAL).entries[0].outcome == "unknown"  # type: ignore[union-attr]
+    (well,) = decided(replace(SECOND, endings=(ended(1, verdict="finished"),)), FINAL).entries
+    assert isinstance(well, Closing)
+    assert (well.outcome, well.cause) == ("unknown", None)
 
 
 # --- shutting ---------------------------------------------------------------------------------------------------------
@@ -426,6 +435,7 @@ def test_requests_are_answered_in_order_and_each_sees_what_the_one_before_change
     decision = decided(TRYING, ALIVE, 1.0, requests=(*requests, request("pause", 7)))
     assert kinds(decision.entries) == ["Declined", "Asked", "Asked", "Asked", "Declined"]
     assert [getattr(entry, "request", None) for entry in decision.entries] == [3, 4, 5, 6, 7]
+    assert {entry.at for entry in decision.entries} == {at(1.0)}
     assert (decision.actions, decision.wake_in_s) == ((), 0.0)
 
 
@@ -485,6 +495,14 @@ def test_what_earlier_attempts_left_of_the_wall_limit_is_ordered() -> None:
     assert timeout_left_s(spec, book) == 70.0
     decision = decide(spec, book, sight(Absent()), TERM)
     assert decision.actions == (Launch((order(spec, 3, TERM, 70.0),)),)
+
+
+def test_a_repeated_launch_and_an_adoption_have_what_is_left_of_the_wall_limit() -> None:
+    spec = replace(SPEC, timeout_s=100.0)
+    book = replace(SECOND, endings=(ended(1, lasted_s=30.0),))
+    for presence in (Absent(), ORPHAN):
+        decision = decide(spec, book, sight(presence, 500.0), TERM)
+        assert decision.actions[-1] == Launch((order(spec, 2, TERM, 70.0),))
 
 
 def test_a_limit_that_is_used_up_leaves_a_second_so_that_the_runner_says_so() -> None:

@@ -98,7 +98,7 @@ def test_a_run_after_another_waits_for_its_completion_and_says_for_which() -> No
 def test_s36_a_run_after_one_that_did_not_complete_says_so_and_never_begins() -> None:
     b, a = waiter("b", 1, after=("a",)), RunId("a")
     for outcome in ("failed", "cancelled", "no-op", "unknown"):
-        grants = grant([b, waiter("c", 2)], used=0, slots=1, outcomes={a: outcome})  # type: ignore[dict-item]
+        grants = grant([b, waiter("c", 2)], used=0, slots=1, outcomes={a: outcome})
         assert grants.granted == {"c"}
         assert grants.reasons == {"b": f"dependency: a ended {outcome}; retry that one, or stop this one"}
 

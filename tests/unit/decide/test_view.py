@@ -376,6 +376,8 @@ def test_a_row_is_the_run_on_one_line() -> None:
 
 def test_a_row_of_a_fresh_run_has_nothing_to_say_of_steps() -> None:
     shown = view.row(SPEC, BOOK, None, "slot: no room")
+    book = folded(chosen(1), ended(1), chosen(2), ended(2), chosen(3))
+    assert view.row(SPEC, book, None)["attempt"] == 3
     assert [shown[name] for name in ("verdict", "attempt", "step", "total", "loss")] == [
         None,
         0,

@@ -24,6 +24,7 @@ import pytest
 T = TypeVar("T")
 Deed = Callable[[], Any]
 NOBODY = 65534
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _CALL = re.compile(r"([a-z_0-9]+)\(")
 _MEMORY = ("brk", "mmap", "mremap", "munmap", "madvise", "mprotect")
 _BEGIN = "getppid"  # a child makes this system call just before its deed, and no deed makes it
@@ -54,7 +55,7 @@ def become_nobody() -> None:
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
-    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE, as after an exec: /proc/self is ours again
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # as after an exec: /proc/self is ours again
 
 
 def system_calls(deed: Deed) -> list[str]:
@@ -138,6 +139,7 @@ class Child:
 def _be(deed: Deed, answer: int) -> NoReturn:
     code = 1
     try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # no test leaves a child behind
         os.kill(os.getpid(), signal.SIGSTOP)
         os.getppid()
         said: tuple[Any, BaseException | None]

@@ -1,0 +1,632 @@
+"""What outlast must survive: each scenario, the tests that live through it, and a planted bug that turns the first red.
+
+The rows are values: `scripts/scenarios.py` prints them as docs/scenarios.md, `tests/test_scenarios.py` holds them true.
+The numbers are those of the project's list of scenarios; gaps are intended.
+"""
+
+from typing import NamedTuple
+
+RING = "tests/live/test_ring.py::test_"
+HARD = "tests/live/test_hardships.py::test_"
+LEFT = "tests/live/test_scenarios_left.py::test_"
+LIFE = "tests/live/test_runner_life.py::test_"
+TAKEOVER = "tests/live/test_runner_takeover.py::test_"
+STOP = "tests/live/test_runner_stop.py::test_"
+ROOM = "tests/live/test_runner_room.py::test_"
+INLINE = "tests/live/test_cli_inline.py::test_"
+VERBS = "tests/live/test_cli_verbs.py::test_"
+VIEW = "tests/live/test_cli_view.py::test_"
+PAGES = "tests/live/test_sdk_processes.py::test_"
+KILLED = "tests/crash/test_supervisor_killed.py::test_"
+RUNNER_KILLED = "tests/crash/test_runner_killed.py::test_"
+CONTRACT = "tests/contract/test_backend.py::test_"
+LIVES = "tests/simulate/test_lives.py::test_"
+JOURNAL_LIVES = "tests/simulate/test_journal_lives.py::test_"
+TURN = "tests/simulate/test_order_of_a_turn.py::test_"
+MODEL = "tests/model/test_walk.py::test_"
+CORE = "tests/unit/decide/test_core.py::test_"
+ENDINGS = "tests/unit/decide/test_endings.py::test_"
+POLICY = "tests/unit/decide/test_policy.py::test_"
+RESUME = "tests/unit/decide/test_resume.py::test_"
+FILES = "tests/unit/disk/test_files.py::test_"
+JOURNAL = "tests/unit/disk/test_journal.py::test_"
+IDENTITY = "tests/unit/disk/test_identity.py::test_"
+ATTEMPT = "tests/unit/disk/test_attempt.py::test_"
+CLOCK = "tests/unit/disk/test_clock.py::test_"
+WORKSPACE = "tests/unit/disk/test_workspace.py::test_"
+OUTPUT = "tests/unit/runner/test_output.py::test_"
+PATIENCE = "tests/unit/runner/test_patience.py::test_"
+TREE = "tests/unit/runner/test_tree.py::test_"
+SETTINGS = "tests/unit/test_settings.py::test_"
+
+
+class Scenario(NamedTuple):
+    """`says`: set-up -> outcome. `tests` are the most telling ones as FILE::FUNCTION; `fault` is a name in
+    `tests/mutants`, and with that bug planted the first of them is red."""
+
+    id: str
+    says: str
+    tests: tuple[str, ...]
+    fault: str
+
+
+LOCAL = (
+    Scenario(
+        "L1",
+        "the supervisor is SIGKILLed in mid-training -> the next adopts it: same attempt, output unbroken, exit kept",
+        (
+            RING + "l1_the_supervisor_killed_in_mid_training_is_replaced_and_adopts_it",
+            CONTRACT + "a_living_attempt_is_seen_running_and_watched_where_it_began",
+        ),
+        "a-locked-claim-is-a-dead-runner",
+    ),
+    Scenario(
+        "L2",
+        "supervisor and runner are SIGKILLed, the training lives -> a new runner watches the same attempt; nothing is "
+        "started twice, limits and stops go on",
+        (
+            TAKEOVER + "l2_the_same_attempt_goes_on_without_a_second_start",
+            RING + "l2_supervisor_and_runner_killed_the_training_is_adopted",
+            RING + "l2_an_adopted_training_can_still_be_stopped",
+        ),
+        "adoption-starts-the-command-again",
+    ),
+    Scenario(
+        "L3",
+        "the training is SIGKILLed -> signal 9 is recorded, the next attempt resumes from the newest checkpoint",
+        (
+            RING + "l3_a_killed_training_resumes_from_its_newest_checkpoint",
+            RESUME + "the_newest_step_by_number_is_chosen_whatever_the_files_times_say",
+        ),
+        "the-oldest-checkpoint-is-taken",
+    ),
+    Scenario(
+        "L5",
+        "many supervisors start at one instant -> one holds the place, the others leave with 75 and name it",
+        (
+            RING + "l5_of_many_supervisors_started_at_once_one_holds_the_place",
+            JOURNAL + "two_hundred_races_for_a_term_have_one_winner_each",
+        ),
+        "the-lock-is-not-asked",
+    ),
+    Scenario(
+        "L6",
+        "the lock file is deleted while it is held -> its holder sees it and leaves; there are never two",
+        (
+            LEFT + "l6_who_holds_a_lock_file_that_was_deleted_leaves_the_place",
+            RING + "l6_a_lock_file_deleted_under_a_supervisor_never_makes_two",
+        ),
+        "any-lock-file-will-do",
+    ),
+    Scenario(
+        "L7",
+        "a pid in a record belongs to another program by now -> it is neither believed nor signalled",
+        (
+            IDENTITY + "a_pid_that_the_kernel_gave_to_another_is_neither_alive_nor_signalled",
+            TAKEOVER + "l7_a_pid_that_is_anothers_by_now_is_left_alone",
+            TREE + "l7_a_session_whose_number_is_anothers_by_now_is_not_ours",
+        ),
+        "pid-without-start-time",
+    ),
+    Scenario(
+        "L8",
+        "a process is another user's and we may not signal it -> it counts as alive",
+        (
+            IDENTITY + "a_process_that_proc_hides_from_us_counts_as_alive",
+            IDENTITY + "a_process_of_another_user_counts_as_alive_and_a_refused_signal_is_no_death",
+        ),
+        "who-is-hidden-is-gone",
+    ),
+    Scenario(
+        "L9",
+        "workers outlive their training -> no record of the end and no next attempt before all of them are gone",
+        (
+            LIFE + "l9_r34_what_outlives_its_training_is_ended_before_the_record",
+            RING + "l9_r34_what_a_training_left_behind_is_ended_before_the_next_attempt",
+        ),
+        "nothing-is-swept",
+    ),
+    Scenario(
+        "L10",
+        "a supervisor dies while its children live -> the next one starts at once: no lock was inherited",
+        (
+            FILES + "no_lock_of_ours_is_inherited_by_a_program_that_we_start",
+            HARD + "l10_a_supervisor_that_dies_leaves_no_lock_behind_in_what_it_started",
+            LIFE + "l10_the_claim_is_not_inherited",
+        ),
+        "the-supervisors-lock-is-inherited",
+    ),
+    Scenario(
+        "L19",
+        "killed between making a record and giving it its name -> it is whole or not there, and nothing happens twice",
+        (
+            FILES + "killed_before_any_system_call_a_door_is_whole_or_not_there",
+            RUNNER_KILLED + "a_kill_from_outside_at_the_very_link_of_a_door",
+        ),
+        "a-door-has-its-name-before-its-words",
+    ),
+    Scenario(
+        "L21",
+        "power is lost after a name was made -> nothing is acknowledged before its folder is on disk",
+        (
+            FILES + "a_door_is_on_disk_before_it_has_its_name_and_its_name_is_before_we_say_so",
+            JOURNAL + "the_opening_of_a_term_is_on_disk_before_it_has_its_name",
+        ),
+        "a-name-is-not-made-durable",
+    ),
+    Scenario(
+        "L22",
+        "the journal is cut in mid-record or ends in zeros -> the last whole record counts, the tail stays as evidence",
+        (
+            HARD + "l22_a_journal_that_was_cut_or_zero_filled_goes_on_from_its_last_whole_record",
+            JOURNAL_LIVES + "l22_whole_lines_before_a_tear_stay_and_the_tear_is_kept_as_evidence",
+        ),
+        "a-torn-tail-is-damage",
+    ),
+    Scenario(
+        "L23",
+        "the journal cannot be read, or a sealed part is bent -> nothing starts, file and byte are named; never empty",
+        (
+            HARD + "l23_a_sealed_record_that_is_damaged_stops_the_place_loudly_and_never_starts_empty",
+            JOURNAL + "a_segment_that_may_not_be_read_is_unseen_and_no_empty_history",
+        ),
+        "a-damaged-seal-is-read-as-far-as-it-goes",
+    ),
+    Scenario(
+        "L24",
+        "the disk is full -> a new run is refused in one line and no id is printed; running trainings go on",
+        (
+            HARD + "l24_on_a_full_disk_a_run_is_refused_in_one_line_and_a_training_goes_on",
+            HARD + "l24_an_end_that_comes_on_a_full_disk_is_kept_and_concluded_when_space_returns",
+            JOURNAL + "a_full_disk_ends_the_term_and_the_next_one_goes_on_with_all_that_was_acknowledged",
+        ),
+        "accepted-though-nothing-was-written",
+    ),
+    Scenario(
+        "L28",
+        "a training prints one line without end -> its log is bounded, it never waits, what is left out is said",
+        (
+            ROOM + "l28_one_endless_line_is_bounded_and_the_training_never_waits",
+            HARD + "l28_a_training_that_prints_without_end_is_bounded_and_never_blocked",
+        ),
+        "the-log-has-no-bound",
+    ),
+    Scenario(
+        "L29",
+        "supervisor and runner die while the training prints -> no broken pipe, no line is lost",
+        (HARD + "l29_a_training_that_prints_while_everybody_dies_gets_no_broken_pipe",),
+        "output-goes-through-the-runner",
+    ),
+    Scenario(
+        "L30",
+        "the wall clock jumps by ten years -> no interval changes, no hang is declared",
+        (
+            CLOCK + "a_wall_clock_that_jumps_ten_years_moves_no_interval",
+            HARD + "l30_a_wall_clock_that_jumps_ten_years_changes_nothing",
+        ),
+        "intervals-by-the-wall-clock",
+    ),
+    Scenario(
+        "L33",
+        "a supervisor that is to stay has nothing to do -> it stays, is healthy and takes the next run",
+        (HARD + "l33_an_idle_supervisor_stays_and_is_never_hung",),
+        "an-idle-supervisor-leaves",
+    ),
+    Scenario(
+        "L39",
+        "stopped in mid-training -> it saves and leaves, the run is queued with its step, no attempt is charged",
+        (
+            POLICY + "l39_what_was_asked_for_consumes_no_attempt_and_waits_for_nothing",
+            STOP + "l39_a_training_with_a_page_saves_and_leaves_without_any_signal",
+            RING + "l39_stopped_with_down_a_run_is_left_queued_and_goes_on_with_up",
+        ),
+        "a-pause-is-charged",
+    ),
+    Scenario(
+        "L40",
+        "paused, then the supervisor goes -> it is still paused under the next one, until it is resumed",
+        (RING + "l40_a_pause_survives_the_supervisor_and_resume_ends_it",),
+        "a-pause-ends-with-its-supervisor",
+    ),
+    Scenario(
+        "L43",
+        "TERM twice, Ctrl-C, a lost terminal -> safe stop, stop now; the terminal's end only detaches",
+        (
+            RING + "l43_ctrl_c_stops_and_a_lost_terminal_only_detaches",
+            RING + "l43_sigint_in_the_view_cancels_the_run_with_130",
+            STOP + "l43_a_second_term_stops_now",
+        ),
+        "a-lost-terminal-stops-the-run",
+    ),
+    Scenario(
+        "L54",
+        "the command cannot be executed -> never began, by its own words; the rules of attempts apply",
+        (
+            LIFE + "l54_what_cannot_be_started_never_began",
+            RING + "l54_a_command_that_cannot_be_started_fails_by_the_rules_and_the_supervisor_lives",
+        ),
+        "a-failed-start-is-an-exit",
+    ),
+    Scenario(
+        "L58",
+        "descriptors 0-2 closed, umask 000, signals ignored, junk on PYTHONPATH -> all is whole, records are private",
+        (
+            LIFE + "l58_whatever_the_runner_was_started_with",
+            HARD + "l58_whatever_the_caller_left_open_or_unset_the_run_is_whole_and_private",
+            VERBS + "l58_junk_at_the_start_changes_nothing",
+        ),
+        "signals-stay-ignored",
+    ),
+)
+
+TRAININGS = (
+    Scenario(
+        "R25",
+        "the watcher is stopped for longer than the limit -> the training is untouched, and on return there is no hang",
+        (
+            STOP + "r25_a_runner_that_was_stopped_declares_no_hang_when_it_is_back",
+            PATIENCE + "r25_time_in_which_the_watcher_was_not_scheduled_is_given_back",
+            HARD + "r25_a_watcher_that_was_stopped_costs_the_training_nothing_and_sees_no_false_hang",
+        ),
+        "the-watchers-own-gap-is-silence",
+    ),
+    Scenario(
+        "R26",
+        "the supervisor is SIGKILLed at its n-th write -> the same end: each attempt once, nothing trained twice",
+        (
+            KILLED + "r26_killed_at_its_nth_write_the_supervisor_goes_on_to_the_same_end",
+            KILLED + "r26_killed_while_it_copies_the_ground_floor_the_next_supervisor_makes_it_whole",
+            RUNNER_KILLED + "killed_at_any_call_of_a_kind_the_end_is_the_same",
+        ),
+        "a-chosen-attempt-is-launched-once",
+    ),
+    Scenario(
+        "R34",
+        "an orphan of a crash lives in a session of its own -> it is ended before the next attempt begins",
+        (
+            LIFE + "l9_r34_what_outlives_its_training_is_ended_before_the_record",
+            RING + "l9_r34_what_a_training_left_behind_is_ended_before_the_next_attempt",
+        ),
+        "nothing-is-swept",
+    ),
+    Scenario(
+        "R36",
+        "the same crash again and again without progress -> the budget ends the run, the first death is the evidence",
+        (
+            POLICY + "r36_deaths_without_progress_use_up_the_budget_and_the_first_is_kept_as_evidence",
+            RING + "r36_three_deaths_before_the_first_step_end_the_run_at_once",
+        ),
+        "the-budget-has-no-end",
+    ),
+)
+
+PRACTICE = (
+    Scenario(
+        "P1",
+        "runner and launcher are SIGKILLed, ranks live in sessions of their own -> no new attempt until they are gone",
+        (
+            TAKEOVER + "p1_ranks_that_outlive_runner_and_launcher_are_ended_before_the_record",
+            TREE + "ranks_in_sessions_of_their_own_belong_to_it",
+            TREE + "p1_an_unreadable_process_of_this_user_keeps_it_open_unless_it_is_older",
+        ),
+        "the-mark-is-not-looked-for",
+    ),
+    Scenario(
+        "P4",
+        "ranks stop safely and their launcher returns 1 -> interrupted and resumable, not a crash",
+        (
+            ENDINGS + "each_ending_is_read_by_its_row",
+            STOP + "p4_two_ranks_leave_at_one_step_though_their_launcher_says_1",
+        ),
+        "last-words-are-not-heard",
+    ),
+    Scenario(
+        "P11",
+        "one workspace, two hosts -> each host judges its own runs only; the other's are shown and never touched",
+        (
+            TAKEOVER + "p11_what_began_elsewhere_is_not_judged_here",
+            HARD + "p11_another_host_sees_a_run_and_never_touches_it",
+            CONTRACT + "a_claim_of_another_host_cannot_be_judged_from_here",
+        ),
+        "what-began-elsewhere-is-judged-here",
+    ),
+    Scenario(
+        "P12",
+        "the workspace is another user's or can be written by others -> refused with 4, nothing is executed",
+        (
+            VERBS + "p12_a_workspace_that_others_can_write_is_refused_and_nothing_is_executed",
+            VERBS + "p12_a_workspace_of_another_user_is_refused",
+        ),
+        "what-everybody-can-write-is-obeyed",
+    ),
+    Scenario(
+        "P13",
+        "inside a SLURM job or as process 1 -> inline: restarts in place, the run's exit code, one supervisor per job",
+        (
+            INLINE + "p13_exit_code_is_the_outcomes",
+            RING + "p13_inside_a_slurm_job_run_is_inline_and_its_exit_code_is_the_runs",
+            HARD + "p13_as_the_first_process_of_a_container_run_is_inline_and_ends_its_tree",
+        ),
+        "an-inline-run-always-ends-well",
+    ),
+    Scenario(
+        "P15",
+        "a run from another environment while the supervisor lives in the first -> each attempt has its caller's "
+        "environment, and no secret is in any other record",
+        (
+            RING + "p15_each_run_has_its_callers_environment_at_every_attempt",
+            VERBS + "p15_no_secret_is_in_any_record_but_the_environments",
+        ),
+        "the-supervisors-environment-is-the-trainings",
+    ),
+    Scenario(
+        "P16",
+        "a stop during a long save -> the save is waited for, no signal tears it",
+        (
+            STOP + "l39_a_training_with_a_page_saves_and_leaves_without_any_signal",
+            STOP + "l44_a_save_that_grows_is_waited_for_beyond_the_limit",
+        ),
+        "a-safe-stop-sends-term-at-once",
+    ),
+    Scenario(
+        "P18",
+        "the supervisor of a detached run is killed, then the training ends -> the runner's last act starts another",
+        (
+            ROOM + "p18_the_last_act_starts_a_supervisor_where_none_is",
+            RING + "p18_the_runners_last_act_starts_a_supervisor",
+        ),
+        "there-is-no-last-act",
+    ),
+)
+
+OF_THE_RING = (
+    Scenario(
+        "stall",
+        "no progress for longer than --stall-limit -> the attempt is ended as a hang, with evidence, and restarted",
+        (
+            STOP + "silence_without_a_page_is_a_stall_and_its_evidence_is_kept",
+            RING + "a_stall_with_an_explicit_limit_ends_the_attempt_and_restarts_it",
+        ),
+        "no-limit-is-ever-reached",
+    ),
+    Scenario(
+        "early deaths",
+        "three deaths before the first step, each within a minute -> the run has failed",
+        (
+            RING + "r36_three_deaths_before_the_first_step_end_the_run_at_once",
+            POLICY + "l35_three_deaths_before_the_first_step_within_a_minute_each_end_the_run_at_once",
+        ),
+        "three-early-deaths-are-like-all-others",
+    ),
+    Scenario(
+        "bad input: options",
+        "an unknown option, a missing command, a wrong value -> one line that names it, exit 2, nothing is made",
+        (HARD + "bad_input_gets_one_clear_line_and_the_right_exit_code",),
+        "an-unknown-option-is-ignored",
+    ),
+    Scenario(
+        "bad input: configuration",
+        "outlast.yaml has an unknown key or a wrong type -> file, line and nearest key are named, nothing starts",
+        (
+            HARD + "a_wrong_configuration_is_named_with_file_line_and_nearest_key",
+            SETTINGS + "wrong_type_is_named_with_its_line",
+        ),
+        "an-unknown-key-is-ignored",
+    ),
+    Scenario(
+        "bad input: workspace",
+        "the workspace cannot be written or read -> refused with 4, and what to do",
+        (WORKSPACE + "a_workspace_that_cannot_be_written_is_refused",),
+        "read-only-is-try-again",
+    ),
+    Scenario(
+        "bad input: full disk",
+        "no room when an attempt ends -> its record has its room already, nothing is lost",
+        (
+            FILES + "reserved_room_becomes_a_door_though_the_disk_is_full",
+            ROOM + "the_end_is_recorded_though_the_disk_is_full",
+            ROOM + "without_room_for_its_last_words_nothing_begins",
+        ),
+        "no-room-is-kept-for-last-words",
+    ),
+    Scenario(
+        "bad input: damaged record",
+        "a record says nothing that we know -> it is named and never taken for none; the other runs go on",
+        (
+            ATTEMPT + "a_torn_door_is_damaged_and_named",
+            HARD + "b5_a_damaged_run_never_stops_the_others",
+        ),
+        "a-damaged-record-is-none",
+    ),
+)
+
+INVARIANTS = (
+    Scenario(
+        "I1",
+        "at most one training of a run lives",
+        (
+            LIVES + "lives_of_known_seeds_keep_the_laws",
+            MODEL + "every_small_world_keeps_the_laws_and_can_end",
+            RUNNER_KILLED + "killed_at_random_moments_two_at_a_time",
+        ),
+        "absent-is-a-new-attempt",
+    ),
+    Scenario(
+        "I2",
+        "after a run has ended none of it lives and none can begin",
+        (
+            MODEL + "every_small_world_keeps_the_laws_and_can_end",
+            CORE + "i2_a_run_whose_last_door_is_found_begun_has_not_ended",
+        ),
+        "ended-with-the-next-door-open",
+    ),
+    Scenario(
+        "I3",
+        "in the valid history attempts are chosen 1, 2, 3, ... and each that began is ended once",
+        (
+            LIVES + "lives_of_known_seeds_keep_the_laws",
+            JOURNAL_LIVES + "a_reader_believes_exactly_what_was_said_and_not_voided",
+        ),
+        "records-after-a-takeover-count",
+    ),
+    Scenario(
+        "I4",
+        "no attempt begins that no journal chose",
+        (
+            TURN + "an_attempt_is_journaled_before_it_is_launched",
+            CORE + "nothing_begins_that_is_not_journaled_in_the_same_turn_or_before",
+        ),
+        "act-before-write",
+    ),
+    Scenario(
+        "I5",
+        "a request is never lost once its poster may forget it",
+        (
+            TURN + "a_request_stands_until_its_record_is_sealed",
+            HARD + "i5_a_request_posted_while_nobody_lives_is_answered_by_the_next_supervisor",
+        ),
+        "a-request-is-removed-too-early",
+    ),
+    Scenario(
+        "I6",
+        "success only from an end that says so: no outcome is invented",
+        (
+            ENDINGS + "i6_only_an_exit_of_zero_or_its_own_record_of_the_last_step_is_success",
+            TAKEOVER + "who_began_and_is_gone_without_a_trace_is_lost",
+        ),
+        "lost-is-success",
+    ),
+    Scenario(
+        "I7",
+        "what a supervisor remembers is what the next one reads",
+        (
+            TURN + "i7_what_a_term_remembers_is_what_the_next_one_reads",
+            LIVES + "lives_of_known_seeds_keep_the_laws",
+        ),
+        "remembered-and-not-written",
+    ),
+    Scenario(
+        "I8",
+        "from every state an end can be reached",
+        (
+            MODEL + "every_small_world_keeps_the_laws_and_can_end",
+            POLICY + "i8_without_progress_every_run_ends",
+        ),
+        "a-chosen-attempt-is-launched-once",
+    ),
+)
+
+BUGS = (
+    Scenario(
+        "bug: unseen is lost",
+        "what could not be seen is taken for lost",
+        (CORE + "what_could_not_be_seen_leads_to_nothing_whatever_is_wanted",),
+        "unseen-is-lost",
+    ),
+    Scenario(
+        "bug: absent is new",
+        "an attempt that nothing was seen of is given up for one with a new number",
+        (CORE + "an_absent_attempt_is_launched_again_ever_more_slowly_and_never_gets_a_new_number",),
+        "absent-is-a-new-attempt",
+    ),
+    Scenario(
+        "bug: act before write",
+        "what was decided is done before it is journaled",
+        (TURN + "an_attempt_is_journaled_before_it_is_launched",),
+        "act-before-write",
+    ),
+    Scenario(
+        "bug: lost is success",
+        "an end that nobody saw counts as success",
+        (ENDINGS + "i6_only_an_exit_of_zero_or_its_own_record_of_the_last_step_is_success",),
+        "lost-is-success",
+    ),
+    Scenario(
+        "bug: stop without the claim",
+        "a stop is journaled without shutting the door of the attempt",
+        (CORE + "an_attempt_that_is_not_to_begin_has_its_door_shut_before_anything_is_said",),
+        "stop-without-the-claim",
+    ),
+    Scenario(
+        "bug: claim twice",
+        "a door that stands is made anew",
+        (FILES + "a_door_that_stands_is_never_written_again",),
+        "the-claim-is-taken-twice",
+    ),
+    Scenario(
+        "bug: torn is empty",
+        "a torn journal line is taken for an empty journal",
+        (JOURNAL_LIVES + "l22_whole_lines_before_a_tear_stay_and_the_tear_is_kept_as_evidence",),
+        "a-torn-line-is-taken-for-empty",
+    ),
+    Scenario(
+        "bug: bare pid",
+        "a process is known by its pid without its start time",
+        (IDENTITY + "a_pid_that_the_kernel_gave_to_another_is_neither_alive_nor_signalled",),
+        "pid-without-start-time",
+    ),
+    Scenario(
+        "bug: inherited lock",
+        "a child keeps its dead supervisor's place locked",
+        (FILES + "no_lock_of_ours_is_inherited_by_a_program_that_we_start",),
+        "the-supervisors-lock-is-inherited",
+    ),
+    Scenario(
+        "bug: zombie's records",
+        "what a supervisor writes after a takeover counts",
+        (JOURNAL_LIVES + "a_reader_believes_exactly_what_was_said_and_not_voided",),
+        "records-after-a-takeover-count",
+    ),
+    Scenario(
+        "bug: open door",
+        "a run is ended while the door of its next attempt is open",
+        (CORE + "a_run_ends_only_by_shutting_its_next_door_for_good",),
+        "ended-with-the-next-door-open",
+    ),
+    Scenario(
+        "bug: exit overwritten",
+        "the record of an end is replaced by a later one",
+        (FILES + "of_two_last_words_the_first_stands_and_the_second_stays_beside_it",),
+        "exit-json-is-overwritten",
+    ),
+    Scenario(
+        "bug: backend first",
+        "the backend is asked before the doors are read",
+        (TURN + "doors_are_read_before_the_backend_is_asked",),
+        "backend-asked-before-doors",
+    ),
+    Scenario(
+        "bug: request removed early",
+        "a request is removed before its record is sealed",
+        (TURN + "a_request_stands_until_its_record_is_sealed",),
+        "a-request-is-removed-too-early",
+    ),
+    Scenario(
+        "bug: exec before started",
+        "the training runs before started.json is durable",
+        (LIFE + "started_stands_before_the_first_instruction",),
+        "exec-before-started",
+    ),
+    Scenario(
+        "bug: high lease only",
+        "the lease is inherited above descriptor 2 only, where Python's subprocess closes it",
+        (LIFE + "it_inherits_the_lease_twice_the_log_and_nothing_else",),
+        "the-lease-only-above-2",
+    ),
+    Scenario(
+        "bug: begun door ignored",
+        "closing a run ignores that its last door turns out begun",
+        (CORE + "i2_a_run_whose_last_door_is_found_begun_has_not_ended",),
+        "closing-ignores-a-begun-door",
+    ),
+)
+
+GROUPS: dict[str, tuple[Scenario, ...]] = {
+    "Supervisor, runner, place": LOCAL,
+    "Trainings": TRAININGS,
+    "Found in practice": PRACTICE,
+    "Limits and bad input": OF_THE_RING,
+    "Invariants": INVARIANTS,
+    "Bugs that must never pass": BUGS,
+}
+SCENARIOS: tuple[Scenario, ...] = tuple(row for rows in GROUPS.values() for row in rows)
