@@ -264,7 +264,7 @@ TRAININGS = (
         "R25",
         "the watcher is stopped for longer than the limit -> the training is untouched, and on return there is no hang",
         (
-            STOP + "r25_a_runner_that_was_stopped_declares_no_hang_when_it_is_back",
+            LEFT + "r25_a_silent_training_does_not_hang_because_its_watcher_was_stopped",
             PATIENCE + "r25_time_in_which_the_watcher_was_not_scheduled_is_given_back",
             HARD + "r25_a_watcher_that_was_stopped_costs_the_training_nothing_and_sees_no_false_hang",
         ),

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -415,6 +416,36 @@ def test_l9_r34_what_outlives_its_training_is_ended_before_the_record(attempt: D
     assert end.exit == Exited(1)
     assert end.swept == 1
     assert not is_living(int(attempt.output()))
+
+
+LEAVES_A_CHAIN = """
+import subprocess, sys
+words = [sys.executable, "-I", "-S", "-c", "import os\\nwhile True:\\n    if os.fork(): os._exit(0)"]
+D = subprocess.DEVNULL
+p = subprocess.Popen(words, start_new_session=True, stdin=D, stdout=D, stderr=D, env={})
+print(p.pid, flush=True)
+"""
+
+
+def test_who_forks_faster_than_anybody_counts_is_ended_too(attempt: Driver) -> None:
+    """No pid of it lives long enough to be looked at; it has no mark, no lease, and a session of its own."""
+    attempt.order(python(LEAVES_A_CHAIN))
+    runner = attempt.start()
+    group = int(wait_for(attempt.output, "the chain"))
+    try:
+        assert runner.wait(30) == 0
+        wait_for(lambda: is_gone(group), "the chain's end", 5.0)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+
+
+def is_gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def test_who_leaves_by_himself_a_moment_later_is_not_swept(attempt: Driver) -> None:

@@ -558,7 +558,10 @@ class Protocol:
 
 
 def _adopted(world: World, n: int) -> Iterator[tuple[str, World]]:
-    """The same launch again: a new runner finds the claim taken and its lock free, and watches; what is gone, is lost."""
+    """The same launch again: a new runner finds the claim taken and its lock free, and watches; what is gone is lost.
+
+    What the kernel tells a new watcher about a child that was not its own is not modelled.
+    """
     yield f"a new runner watches {n}", _with_runner(world, n, "watching" if n in world.alive else "lost")
 
 

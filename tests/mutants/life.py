@@ -218,7 +218,7 @@ PLACE = (
                 '        if up and "down" in self._books.holds:\n',
                 "        for paused, book in self._books.runs.items():\n"
                 '            if "paused" in book.holds:\n'
-                '                entries.append(Released(at=now, run=paused, why="", what="paused"))\n'
+                '                entries.append(Asked(at=now, run=paused, why="", request=0, verb="resume", by="", args=()))\n'
                 '        if up and "down" in self._books.holds:\n',
             ),
         ),
@@ -396,7 +396,7 @@ TOLD = (
             Patch(
                 "cli/view.py",
                 "        raise Leave(number)\n\n    def _post(",
-                "        self._post(True)\n        raise Leave(number)\n\n    def _post(",
+                "        threading.Thread(target=self._post, args=(True,)).start()\n        raise Leave(number)\n\n    def _post(",
             ),
         ),
         (f"{RING}::test_l43_ctrl_c_stops_and_a_lost_terminal_only_detaches",),
@@ -425,7 +425,7 @@ TOLD = (
             ),
         ),
         (
-            f"{STOP}::test_r25_a_runner_that_was_stopped_declares_no_hang_when_it_is_back",
+            f"{LEFT}::test_r25_a_silent_training_does_not_hang_because_its_watcher_was_stopped",
             "tests/unit/runner/test_patience.py -k r25",
         ),
     ),

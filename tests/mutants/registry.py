@@ -78,7 +78,8 @@ DECIDE = (
             Patch(
                 "decide/core.py",
                 "        case Shut(final=True):\n            return Decision((_finished(spec, book, phase, now),))\n"
-                "        case Shut() | Alive() | Unrecorded() | Closed():\n            return _found(spec, phase.n, now)\n",
+                "        case Shut() | Alive() | Unrecorded() | Closed():\n"
+                "            return _found(spec, phase.n, now)\n",
                 "        case Shut() | Alive() | Unrecorded() | Closed():\n"
                 "            return Decision((_finished(spec, book, phase, now),))\n",
             ),
@@ -115,7 +116,9 @@ DECIDE = (
         (
             Patch(
                 "decide/core.py",
-                "        case Shut() | Closed() | Alive() | Unrecorded():\n            return _found(spec, n, now)\n        case Absent():\n",
+                "        case Shut() | Closed() | Alive() | Unrecorded():\n"
+                "            return _found(spec, n, now)\n"
+                "        case Absent():\n",
                 "        case Absent() | Shut() | Closed() | Alive() | Unrecorded():\n",
             ),
         ),
@@ -151,7 +154,8 @@ DECIDE = (
         (
             Patch(
                 "decide/presence.py",
-                "    if (seen.cluster, seen.job, seen.submitted) != (was.cluster, was.job, was.submitted):\n        return True\n",
+                "    if (seen.cluster, seen.job, seen.submitted) != (was.cluster, was.job, was.submitted):\n"
+                "        return True\n",
                 "",
             ),
         ),

@@ -31,6 +31,7 @@ from outlast.facts import (
     Whereabouts,
     Word,
 )
+from tests.simulate.store import Killed
 from tests.simulate.world import HOST, Actor, Steps, Training, World
 
 LOOK_S = 1.0  # how often a runner looks at its wish
@@ -175,6 +176,12 @@ def blind(world: World) -> bool:
     return world.trouble and world.chance.random() < 0.08
 
 
+def may_die(world: World) -> None:
+    """Here, between two deeds."""
+    if world.trouble and world.chance.random() < 0.03:
+        raise Killed
+
+
 def lag_s(world: World) -> float:
     """Up to a minute, mostly not."""
     if world.trouble and world.chance.random() < 0.2:
@@ -201,12 +208,14 @@ def runner(world: World, me: Actor, run: RunId, n: int, order: str, where: Where
         yield from _at_a_taken_door(world, run, n, me)
         return
     yield world.chance.uniform(0.0, 0.3)
+    may_die(world)
     if world.trouble and world.chance.random() < 0.03:
         world.record_end(run, n, _ending(world, NeverBegan("spawn failed: no such interpreter"), None))
         return
     door = world.door(run, n)
     door.started = True
     yield 0.01
+    may_die(world)
     if door.exit is not None:
         return
     door.training = world.train(run, n)
@@ -278,6 +287,7 @@ def _watched(world: World, run: RunId, n: int, me: Actor, *, seen_from_birth: bo
             break
         yield world.chance.uniform(0.2, LOOK_S)
     yield 0.01  # sweep
+    may_die(world)
     want = told[2] if told_by else "run"
     world.record_end(run, n, _end_of(world, training, want, told_by, seen_from_birth, me))
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulate.life import live
 
-LIVES, BLOCKS = 200, 8  # in `make check`
+LIVES, BLOCKS = 800, 8  # in `make check`
 SOAK_S = 240.0
 
 
@@ -41,8 +41,9 @@ def test_lives_are_eventful() -> None:
     log = "\n".join(line for lived in lives for line in lived.log)
     for event in (
         "found begun", "is killed", "starts anew", "is requeued", "watched by", "no room", "Repeated", "Reopened",
-        "called off: stop", "called off: pause", "shut for good", "cannot write", "Declined", "told pause", "told stop",
-        "REBOOT", "Held", "Released", "Finished completed", "Finished failed", "Finished cancelled", "again",
+        "called off: pause", "shut for good", "cannot write", "Declined", "told pause", "told stop", "REBOOT",
+        "REQUEUED", "NODE_FAIL", "Released", "Finished completed", "Finished failed", "Finished cancelled",
+        "before the start", "spawn failed", "stopped on request", "attempts without", "deaths before", "stall:",
     ):  # fmt: skip
         assert event in log, event
     assert sum(lived.terms for lived in lives) > 5 * len(lives)

@@ -73,6 +73,13 @@ def session(pid: int) -> int | None:
         return None
 
 
+def group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return None
+
+
 def carries(pid: int, mark: bytes) -> bool | None:
     """Whether `mark` (with a NUL on each side) stands in its environment; None: we may not read it."""
     for _ in range(EXEC_LOOKS):

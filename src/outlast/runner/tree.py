@@ -19,7 +19,7 @@ from outlast.runner import census, cgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from outlast.disk.identity import Identity
     from outlast.disk.layout import AttemptFolder
@@ -33,6 +33,13 @@ FREEZE_S = 2.0  # until two counts agree
 KILL_S = 60.0  # from the first KILL on; what still lives then is in the kernel's hands (D state)
 LOOK_S = 0.5  # between two counts while we wait for deaths
 PIDFDS_MAX = 64
+
+
+class Count:
+    """`found` live; `looked_at` stood there; `descendants` of ours, dead ones too."""
+
+    def __init__(self, found: Members, looked_at: frozenset[int], descendants: frozenset[int]) -> None:
+        self.found, self.looked_at, self.descendants = found, looked_at, descendants
 
 
 class Tree:
@@ -52,31 +59,34 @@ class Tree:
         self._mark = b"\0OUTLAST_ATTEMPT_DIR=" + os.fsencode(mark) + b"\0"
         self.unseen: list[str] = []  # of the last count
         self.ended: set[tuple[int, int]] = set()  # (pid, start ticks) of all that we signalled to end
+        self._groups: set[int] = set()  # process groups of members: a signal to a group misses nobody in it
         self._is_gathered = not ours  # who takes over finds it as it is
 
     # --- looking -------------------------------------------------------------------------------------------------
 
     def members(self) -> Members:
         """All that live, but us. Raises WorldError: /proc cannot be read."""
-        return self._count(frozenset())[0]
+        return self._count(frozenset()).found
 
     def is_empty(self) -> bool:
-        """Nothing alive: two counts find nobody, and nobody holds the lease or the log. What stood there at the
-        first count and was not of us cannot have become so: the second reads only who is new."""
-        found, known = self._count(frozenset())
-        if found or self.unseen:
+        """Nothing alive: two counts agree that there is nobody, and nobody holds the lease or the log. What stood
+        there at the first count and was not of us cannot have become so: the second reads only who is new. Whoever
+        forks faster than we read leaves our children behind as zombies, and these differ."""
+        first = self._count(frozenset())
+        if first.found or self.unseen:
             return False
-        found, _ = self._count(known)
-        return not found and not self.unseen
+        second = self._count(first.looked_at)
+        return not second.found and not self.unseen and first.descendants == second.descendants
 
     def is_leased(self) -> bool:
         """Whether anybody still holds the lease or the log's lock: alive for sure, wherever it is."""
         return bool(files.is_locked(self._folder.lease)) or bool(files.is_locked(self._folder.output))
 
-    def _count(self, known: frozenset[int]) -> tuple[Members, frozenset[int]]:
+    def _count(self, known: frozenset[int]) -> Count:
         self.unseen = []
         pids = census.pids()
-        inner = census.descendants(os.getpid()) | census.cgroup_members(self._cgroup)
+        descendants = census.descendants(os.getpid())
+        inner = descendants | census.cgroup_members(self._cgroup)
         session = self._session()
         found: Members = {}
         for pid in pids:
@@ -91,7 +101,15 @@ class Tree:
                 found[pid] = ticks
         if not found and self.is_leased():
             found = self._holders()
-        return found, frozenset(pids)
+        self._note_groups([*found, *inner])
+        return Count(found, frozenset(pids), frozenset(descendants))
+
+    def _note_groups(self, pids: Iterable[int]) -> None:
+        """A group never spans sessions, and every session of a member was made by a member: all in it are ours."""
+        for pid in pids:
+            group = census.group(pid)
+            if group is not None and group != os.getpgid(0):
+                self._groups.add(group)
 
     def _session(self) -> int | None:
         """The number of the training's session, None where it may be another's by now."""
@@ -145,6 +163,7 @@ class Tree:
         for number in (signal.SIGTERM, signal.SIGCONT):
             for pid, ticks in frozen.items():
                 send(pid, ticks, number)
+        self._signal_groups(signal.SIGCONT)
         deadline = time.monotonic() + grace_s
         hurry = False
         while True:
@@ -164,6 +183,7 @@ class Tree:
             census.kill_cgroup(self._cgroup)
             for pid, ticks in members.items():
                 send(pid, ticks, signal.SIGKILL)
+            self._signal_groups(signal.SIGKILL)
             if not members and self._is_empty():
                 return True
             if time.monotonic() > deadline:
@@ -174,15 +194,28 @@ class Tree:
         """Stop all, so that none can fork behind our back: a process with a signal pending completes no fork."""
         frozen: Members = {}
         deadline = time.monotonic() + FREEZE_S
+        counts = 0
         while time.monotonic() < deadline:
             new = {pid: ticks for pid, ticks in self.seen().items() if frozen.get(pid) != ticks}
-            if not new:
+            counts += 1
+            if not new and counts > 1:
                 break
+            self._signal_groups(signal.SIGSTOP)
             for pid, ticks in new.items():
                 send(pid, ticks, signal.SIGSTOP)
             frozen.update(new)
         self.ended.update(frozen.items())
         return frozen
+
+    def _signal_groups(self, number: int) -> None:
+        """At one blow, also to those who fork faster than we count."""
+        for group in list(self._groups):
+            try:
+                os.killpg(group, number)
+            except ProcessLookupError:
+                self._groups.discard(group)  # from now on the number may be anybody's
+            except OSError:
+                continue
 
     def seen(self) -> Members:
         """As `members`; a /proc that cannot be read shows nobody, and `unseen` says so."""

@@ -39,9 +39,10 @@ def _make(folder: str, sources: dict[str, bytes]) -> None:
             files.make_directory(os.path.dirname(path))
             files.replace_bytes(path, body)
         compileall.compile_dir(staging, quiet=2)
-        if os.path.isdir(folder):
-            files.move_to_trash(folder, os.path.join(os.path.dirname(folder), "trash"))
+        damaged = files.move_to_trash(folder, os.path.join(os.path.dirname(folder), "trash"))
         files.publish_directory(staging, folder)
+        if damaged is not None:
+            shutil.rmtree(damaged, ignore_errors=True)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

@@ -91,9 +91,9 @@ def _until_over(turns: Turns, hold: Hold, wake: Wake, manner: Manner) -> int | N
             idle_since = None
         elif idle_since is None:
             idle_since = time.monotonic()
-        elif time.monotonic() - idle_since >= LINGER_S and not manner.stay:
+        elif time.monotonic() - idle_since >= LINGER_S and (turns.is_down() or not manner.stay):
             return turns.leave()
-        limit = BEAT_S if idle_since is None or manner.stay else LINGER_S
+        limit = BEAT_S if idle_since is None or (manner.stay and not turns.is_down()) else LINGER_S
         wake.wait(min(wait_s, limit, notify.pause_s()))
 
 

@@ -35,9 +35,12 @@ class Screens:
         self._board_due = True
         self._board_at_s = self._shown_at_s = float("-inf")
 
-    def touch(self, run: RunId) -> None:
-        """Something was journaled about it."""
-        self._stale.add(run)
+    def touch(self, run: RunId | None) -> None:
+        """Something was journaled about it (None: about the place)."""
+        if run is None:
+            self._board_due = True
+        else:
+            self._stale.add(run)
 
     def note(self, run: RunId, why: str) -> None:
         """Why it waits, or what of it could not be seen or done; "": nothing to say."""
@@ -95,5 +98,13 @@ class Screens:
         self._rows[run] = show.write_run(folder, spec, book, live, stamp, self.noted(run))
 
     def _write_board(self, now_s: float) -> None:
-        show.write_board(self._place, self._term, moment(), self._supervisor, self._books.asked, self._rows)
+        show.write_board(
+            self._place,
+            self._term,
+            moment(),
+            self._supervisor,
+            self._books.asked,
+            self._books.holds,
+            self._rows,
+        )
         self._board_due, self._board_at_s = False, now_s

@@ -72,6 +72,7 @@ def write_board(
     at: dict[str, Any],
     supervisor: dict[str, Any],
     requests: int,
+    holds: tuple[str, ...],
     rows: Mapping[RunId, dict[str, Any]],
 ) -> None:
     ended = sorted(
@@ -87,6 +88,7 @@ def write_board(
         "place": place.name,
         "supervisor": supervisor,
         "requests": requests,
+        "holds": list(holds),
         "older": len(ended) - len(kept),
         "runs": [row for row in rows.values() if row["phase"] != "ended" or row["id"] in kept],
     }

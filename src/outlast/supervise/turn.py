@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from outlast.decide import queue
-from outlast.decide.core import decide, needs_next_term
+from outlast.decide.core import DOWN, decide, needs_next_term
 from outlast.decide.history import PAUSED
 from outlast.disk import files, journal, requests
 from outlast.disk.clock import moment
@@ -89,8 +89,8 @@ class Turns:
             spec = self._spec(run)
             if spec is not None:
                 entries.append(intake.accepted(spec, now, "found accepted on disk"))
-        if up and "down" in self._books.holds:
-            entries.append(Released(at=now, run=None, why="a supervisor was started to go on", what="down"))
+        if up and self.is_down():
+            entries.append(Released(at=now, run=None, why="a supervisor was started to go on", what=DOWN))
         self._write(entries)
         requests.remove_settled(self.place, self._settled)
 
@@ -132,15 +132,19 @@ class Turns:
 
     def idle(self) -> bool:
         """Nothing lives and nothing is to begin: all runs are ended, paused, or held by a `down`."""
-        held = "down" in self._books.holds
+        held = self.is_down()
         return not self._removable and all(
             isinstance(book.phase, Waiting) and (held or PAUSED in book.holds)
             for book in map(self._books.runs.__getitem__, self._live)
         )
 
+    def is_down(self) -> bool:
+        """Whether `outlast down` holds the whole place, until a person goes on."""
+        return DOWN in self._books.holds
+
     def leave(self) -> int:
         """The last deed: nothing was to do. The exit code of an inline run's supervisor is its run's affair."""
-        held = "down" in self._books.holds
+        held = self.is_down()
         log.info("nothing to do: leaving")
         self._hold.say(wanted=not held)
         self._screens.show_all()
@@ -178,7 +182,7 @@ class Turns:
         if ("leave_runs", "1") in request.args:
             self._wake.caught.append(signal.SIGTERM)
             return [asked]
-        return [asked, Held(at=now, run=None, why=request.why or "down", what="down")]
+        return [asked, Held(at=now, run=None, why=request.why or "down", what=DOWN)]
 
     def _accept(self, request: Request, run: RunId, now: Moment) -> list[AnyEntry]:
         asked = _asked(request, now)
@@ -284,6 +288,7 @@ class Turns:
         self._books.add(entries, lines)
         for entry in entries:
             log.info("%s %s: %s", entry.run or self.place.name, type(entry).__name__.lower(), entry.why)
+            self._screens.touch(entry.run)
             if entry.run is not None:
                 self._follow(entry.run)
         for entry in entries:
@@ -291,8 +296,7 @@ class Turns:
                 show.write_history(self.workspace.run(entry.run), self._books.lines.pop(entry.run, []))
 
     def _follow(self, run: RunId) -> None:
-        """Keep track of who lives, and of whose screens are out of date."""
-        self._screens.touch(run)
+        """Keep track of who lives, and of what waits for its record to be sealed."""
         book = self._books.runs.get(run)
         if book is None or isinstance(book.phase, Done):
             self._live.discard(run)

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -69,12 +69,14 @@ def system_calls(deed: Deed) -> list[str]:
     return calls[calls.index(_BEGIN) + 1 : calls.index("exit_group") - 1]  # the last is the answer
 
 
-def deaths(deed: Deed, afresh: Deed) -> Iterator[Death]:
-    """Kill a child that does `deed` before its first system call, another before its second, ...; yields after each,
-    for a look at what is left. `afresh` makes the world as each child finds it."""
+def deaths(deed: Deed, afresh: Deed, only: Container[str] | None = None) -> Iterator[Death]:
+    """Kill a child that does `deed` before its first system call (or the first of `only`), another before its second,
+    ...; yields after each, for a look at what is left. `afresh` makes the world as each child finds it."""
     seen: dict[str, int] = {}
     afresh()
     for call in system_calls(deed):
+        if only is not None and call not in only:
+            continue
         afresh()
         seen[call] = seen.get(call, 0) + 1
         child = Child(deed)

@@ -28,7 +28,7 @@ def jump(mapped: page.Mapped, mark: int, shift: int, beats: float) -> None:
     page.END_MARK.pack_into(mapped, page.END_MARK_AT, mark)
 
 
-def test_a_million_looks_at_a_training_that_beats_as_fast_as_it_can_see_no_step_that_was_not_done(
+def test_looks_at_a_training_that_beats_as_fast_as_it_can_never_see_a_step_that_was_not_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten steps, then a jump, over and over; the loss of step n is n."""
@@ -56,9 +56,7 @@ def test_a_million_looks_at_a_training_that_beats_as_fast_as_it_can_see_no_step_
         assert beat.step % 1000 <= 10, "a step that was never done"
         assert (beat.step, beat.seq) >= (step, seq), "it went back"
         assert beat.loss is not None
-        assert beat.loss in (beat.step, beat.step + 1) or beat.loss % 1000 in (1, 10), (
-            "a loss of no step near it"
-        )
+        assert abs(beat.loss - beat.step) <= 10, "a loss of no step near it"
         step, seq, looks = beat.step, beat.seq, looks + 1
     child.answer()
     seen.close()
