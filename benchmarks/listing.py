@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from benchmarks.table import show, times_ms
@@ -23,9 +24,8 @@ def main() -> None:
         outlast = str(Path(sys.executable).with_name("outlast"))
         for verb in (["ls", "--all"], ["status"]):
             command = [outlast, "--workspace", folder, *verb]
-            rows.append(
-                (f"outlast {' '.join(verb)}, {RUNS} runs", times_ms(lambda c=command: _run(c), REPEATS))
-            )  # type: ignore[misc]
+            taken = times_ms(partial(_run, command), REPEATS)
+            rows.append((f"outlast {' '.join(verb)}, {RUNS} runs", taken))
         peer = Path(sys.executable).with_name("supervisorctl")
         if shutil.which(str(peer)):
             rows.append(("supervisorctl --help", times_ms(lambda: _run([str(peer), "--help"]), REPEATS)))
@@ -37,7 +37,7 @@ def _run(command: list[str]) -> None:
 
 
 def _board() -> dict[str, object]:
-    row = {
+    row: dict[str, object] = {
         "name": "train", "phase": "ended", "waiting_for": None, "outcome": "completed", "verdict": "finished",
         "step": 1000, "total": 1000, "loss": 1.5, "rate": 10.0, "eta_s": 0, "attempt": 1,
         "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T01:00:00Z",

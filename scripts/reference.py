@@ -1,7 +1,7 @@
 """Writes docs/commands.md from the command's own parsers; `--check` only says whether it is up to date.
 
-Knows the page's fixed parts (signals, ends, exit codes). Refuses to describe an option by hand: what a page says and what
-`--help` says are one text.
+Knows the page's fixed parts (signals, ends, exit codes). Refuses to describe an option by hand: what a page says and
+what `--help` says are one text.
 """
 
 import os

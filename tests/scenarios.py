@@ -509,6 +509,7 @@ INVARIANTS = (
         "I8",
         "from every state an end can be reached",
         (
+            LIVES + "lives_of_known_seeds_keep_the_laws",
             MODEL + "every_small_world_keeps_the_laws_and_can_end",
             POLICY + "i8_without_progress_every_run_ends",
         ),

@@ -45,7 +45,6 @@ WRITING_MODE = re.compile(r"[rwaxbt+]*[wax+][rwaxbt+]*")
 DISK_EXCEPTIONS: dict[str, frozenset[str]] = {
     "outlast/disk/files.py": frozenset({"*"}),  # the one place
     "outlast/runner/census.py": frozenset({"os.open"}),  # control files of the kernel: cgroup.kill
-    "outlast/runner/spawn.py": frozenset({"os.open"}),  # and cgroup.procs
     # The heartbeat page lies in node memory and is mapped by the training: nothing of it is ever made durable.
     "outlast/disk/page.py": frozenset({"os.open", "os.symlink"}),
     "outlast/disk/heartbeat.py": frozenset({"os.open"}),  # the same page, opened from beside the training

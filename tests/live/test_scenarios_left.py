@@ -24,7 +24,7 @@ def test_l6_who_holds_a_lock_file_that_was_deleted_leaves_the_place(outlast: Ben
 
 
 def test_r25_a_silent_training_does_not_hang_because_its_watcher_was_stopped(tmp_path: Path) -> None:
-    """Its last words were seen before the watcher was stopped: on return nothing but the watcher's own gap excuses it."""
+    """Its last words were seen before: on return nothing but the watcher's own gap excuses its silence."""
     with driver(tmp_path) as attempt:
         waits = "echo up; while ! test -e end; do sleep 0.1; done; exit 3"
         attempt.order(["sh", "-c", waits], stall_limits_s=[["", 5.0]])

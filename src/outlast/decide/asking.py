@@ -14,8 +14,10 @@ from outlast.facts import (
     Request,
     RunId,
     Shutting,
+    Trying,
     Waiting,
 )
+from outlast.facts.closed import assert_never
 
 VERBS = ("accept", "stop", "pause", "resume", "retry", "priority", "rm", "archive")
 PRIORITIES = ("high", "normal", "low")
@@ -52,8 +54,10 @@ def _refusal(book: Book, request: Request) -> str | None:
             return _refusal_of_the_ended(book, request.verb, outcome)
         case Shutting(outcome=outcome):
             return _refusal_of_the_ending(request.verb, outcome)
-        case _:
+        case Waiting() | Trying():
             return _refusal_of_the_living(book, request.verb)
+        case _:
+            assert_never(book.phase)
 
 
 def _refusal_of_the_ended(book: Book, verb: str, outcome: str) -> str | None:

@@ -28,9 +28,9 @@ def _send(message: bytes) -> None:
     if not path:
         return
     address = "\0" + path[1:] if path.startswith("@") else path
-    with (
-        contextlib.suppress(OSError),
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to,
-    ):
+    kind = (
+        socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    )  # a listener that is stuck stops nobody
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, kind) as to:
         to.connect(address)
         to.send(message)

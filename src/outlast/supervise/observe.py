@@ -19,6 +19,7 @@ from outlast.facts import (
     Book,
     Candidate,
     Closed,
+    Done,
     Doors,
     Ending,
     NoDoor,
@@ -31,8 +32,10 @@ from outlast.facts import (
     Spec,
     Trying,
     Unseen,
+    Waiting,
     Where,
 )
+from outlast.facts.closed import assert_never
 from outlast.facts.codec import from_record
 from outlast.seams import Backend, CheckpointFormat
 
@@ -52,8 +55,10 @@ def attempt_in_question(book: Book) -> int:
     match book.phase:
         case Trying(n=n) | Shutting(n=n):
             return n
-        case _:
+        case Waiting() | Done():
             return book.next
+        case _:
+            assert_never(book.phase)
 
 
 def look(workspace: Workspace, books: Mapping[RunId, Book], backend: Backend) -> dict[RunId, Seen]:

@@ -4,7 +4,7 @@ import pytest
 
 from outlast.disk.layout import ATTEMPT, RUN_ID, AttemptFolder, Workspace
 
-WORKSPACE = Workspace("/work/space")
+WORKSPACE = Workspace("/srv/space")
 RUN = WORKSPACE.run("demo-20260102-030405")
 ATTEMPT_3 = RUN.attempt(3)
 
@@ -31,9 +31,9 @@ def test_the_paths_of_a_workspace_are_those_that_the_interface_promises() -> Non
         ATTEMPT_3.output,
         ATTEMPT_3.exit,
     ]
-    hidden, attempt = "/work/space/.outlast", "runs/demo-20260102-030405/attempts/0003"
+    hidden, attempt = "/srv/space/.outlast", "runs/demo-20260102-030405/attempts/0003"
     assert told == [
-        "/work/space/outlast.yaml",
+        "/srv/space/outlast.yaml",
         f"{hidden}/places/local/journal",
         f"{hidden}/places/local/requests/00000042.json",
         f"{hidden}/places/local/lock",

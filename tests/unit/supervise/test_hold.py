@@ -62,19 +62,24 @@ def test_of_four_that_start_at_once_again_and_again_never_two_are_inside(
     assert sum(child.answer() for child in children) >= 40
 
 
-def test_a_holder_that_is_killed_holds_nothing_though_its_helpers_live_on(place: Place) -> None:
+def test_a_holder_that_is_killed_holds_nothing_though_its_helpers_live_on(
+    place: Place, tmp_path: Path
+) -> None:
+    note = tmp_path / "helper"
+
     def hold_and_die() -> None:
         hold(place).__enter__()
-        subprocess.Popen(["sleep", "60"], close_fds=False, start_new_session=True)
+        helper = subprocess.Popen(["sleep", "60"], close_fds=False, start_new_session=True)
+        note.write_text(str(helper.pid))
         os.kill(os.getpid(), signal.SIGKILL)
 
     child = Child(hold_and_die)
     child.go()
     assert child.killed()
+    helper = identity.identity(int(note.read_text()))
     with hold(place):
-        helper = subprocess.run(["pgrep", "-n", "-x", "sleep"], capture_output=True, text=True)
-    if helper.stdout.strip():
-        os.kill(int(helper.stdout), signal.SIGKILL)
+        assert identity.alive(helper)
+    identity.send(helper, signal.SIGKILL)
 
 
 def test_a_lock_file_that_is_deleted_under_its_holder_is_noticed(place: Place) -> None:

@@ -1,6 +1,7 @@
 """An ended run goes away whole: packed or deleted, at no moment neither there nor packed, and nobody else with it."""
 
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -76,7 +77,12 @@ def test_a_run_that_is_archived_is_packed_whole(workspace: Workspace) -> None:
 
 def test_killed_before_any_change_a_run_is_whole_in_its_place_or_in_the_archive(workspace: Workspace) -> None:
     seen = set()
-    for death in deaths(lambda: archive(workspace).how, lambda: fill(workspace), CHANGES):
+
+    def afresh() -> None:
+        shutil.rmtree(workspace.hidden, ignore_errors=True)
+        fill(workspace)
+
+    for death in deaths(lambda: archive(workspace).how, afresh, CHANGES):
         folder = Path(workspace.run(RUN).path)
         in_place = folder.exists() and content(folder) == FILES
         in_archive = Path(archive_of(workspace, RUN)).exists() and packed(workspace) == FILES
@@ -85,7 +91,6 @@ def test_killed_before_any_change_a_run_is_whole_in_its_place_or_in_the_archive(
         archive(workspace)
         assert packed(workspace) == FILES, death
         assert trash(workspace) == [], death
-        Path(archive_of(workspace, RUN)).unlink()
     assert {(True, False), (True, True), (False, True)} <= seen
 
 
