@@ -605,14 +605,18 @@ BUGS = (
     Scenario(
         "bug: exec before started",
         "the training runs before started.json is durable",
-        (LIFE + "started_stands_before_the_first_instruction",),
+        (
+            LIFE + "a_stop_before_the_start_lets_nothing_begin",
+            LIFE + "started_stands_before_the_first_instruction",
+            RUNNER_KILLED + "killed_at_any_call_of_a_kind_the_end_is_the_same",
+        ),
         "exec-before-started",
     ),
     Scenario(
         "bug: high lease only",
         "the lease is inherited above descriptor 2 only, where Python's subprocess closes it",
         (LIFE + "it_inherits_the_lease_twice_the_log_and_nothing_else",),
-        "the-lease-only-above-2",
+        "standard-input-is-no-lease",
     ),
     Scenario(
         "bug: begun door ignored",

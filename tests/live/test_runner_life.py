@@ -200,10 +200,10 @@ def test_its_umask_is_the_callers_and_our_files_are_private(
         assert os.stat(os.path.join(attempt.folder.path, name)).st_mode & 0o077 == 0, name
 
 
-def test_l58_whatever_the_runner_was_started_with(attempt: Driver) -> None:
-    """Standard descriptors closed, a foreign lock inherited, umask 000, every signal ignored."""
-    foreign = attempt.root / "foreign"
-    careless = (
+def careless(foreign: Path) -> list[str]:
+    """In front of a runner's command: standard descriptors closed, a foreign lock inherited, umask 000, every signal
+    ignored and blocked."""
+    code = (
         "import fcntl, os, signal, sys\n"
         f"lock = os.open({str(foreign)!r}, os.O_RDWR | os.O_CREAT)\n"
         "fcntl.flock(lock, fcntl.LOCK_EX); os.set_inheritable(lock, True)\n"
@@ -214,9 +214,13 @@ def test_l58_whatever_the_runner_was_started_with(attempt: Driver) -> None:
         "for fd in (0, 1, 2): os.close(fd)\n"
         "os.execv(sys.argv[1], sys.argv[1:])\n"
     )
+    return [PYTHON, "-I", "-S", "-c", code]
+
+
+def test_l58_whatever_the_runner_was_started_with_the_training_finds_a_tidy_world(attempt: Driver) -> None:
+    foreign = attempt.root / "foreign"
     attempt.order([*python(LOOK)])
-    runner = attempt.start(before=[PYTHON, "-I", "-S", "-c", careless])
-    assert runner.wait(20) == 0
+    assert attempt.start(before=careless(foreign)).wait(20) == 0
     found = json.loads(attempt.output())
     assert set(found["ignored"]) <= {signal.SIGPIPE, signal.SIGXFSZ}
     assert found["blocked"] == []
@@ -224,6 +228,18 @@ def test_l58_whatever_the_runner_was_started_with(attempt: Driver) -> None:
     assert ending(attempt.exit()).exit == Exited(0)
     for name in ("claim", "exit.json", "started.json", "output.log", "lease", "runner.log"):
         assert os.stat(os.path.join(attempt.folder.path, name)).st_mode & 0o777 == 0o600, name
+
+
+def test_l58_and_so_does_the_runner(attempt: Driver) -> None:
+    foreign = attempt.root / "foreign"
+    attempt.order(["sleep", "300"])
+    runner = attempt.start(before=careless(foreign))
+    attempt.started()
+    assert files.is_locked(str(foreign)) is False
+    assert {os.readlink(f"/proc/{runner.pid}/fd/{fd}") for fd in (0, 1, 2)} == {"/dev/null"}
+    runner.terminate()
+    assert runner.wait(20) == 0
+    assert ending(attempt.exit()).told_by == "signal 15 to the runner"
 
 
 def test_a_terminal_is_given_where_it_is_asked_for(attempt: Driver) -> None:
@@ -386,17 +402,25 @@ def test_a_stop_before_the_start_lets_nothing_begin(attempt: Driver) -> None:
     assert not (attempt.root / "ran").exists()
 
 
-def test_a_signal_during_the_resume_check_lets_nothing_begin(attempt: Driver) -> None:
+@pytest.mark.parametrize("how", ["signal", "wish"])
+def test_a_stop_during_the_resume_check_lets_nothing_begin(attempt: Driver, how: str) -> None:
     marker = attempt.root / "checking"
     slow = ["/bin/sh", "-c", f"touch {marker}; exec sleep 60"]
     attempt.order(["touch", str(attempt.root / "ran")], **{**resuming({}), "ready": slow})
     runner = attempt.start()
     wait_for(marker.exists, "the check")
-    runner.terminate()
+    if how == "wish":
+        attempt.wish("pause", request=8)
+    else:
+        runner.terminate()
     assert runner.wait(20) == 0
     end = ending(attempt.exit())
-    assert (end.told, end.told_by) == ("stop", "signal 15 to the runner")
+    assert (
+        f"{end.told}, {end.told_by}"
+        == {"wish": "pause, request 8", "signal": "stop, signal 15 to the runner"}[how]
+    )
     assert isinstance(end.exit, NeverBegan)
+    assert end.exit.why.startswith("shut")
 
 
 # --- what is left behind ------------------------------------------------------------------------------------------

@@ -120,6 +120,35 @@ def test_l28_a_file_system_without_holes_says_so_once(attempt: Driver) -> None:
     assert attempt.exit()["exit"] == {"type": "Exited", "code": 0}
 
 
+def with_setting(attempt: Driver, setting: str) -> list[str]:
+    """The runner's command with a number of its own set otherwise."""
+    words = attempt.words()
+    code = words.index("-c") + 1
+    before = "import sys; sys.path.insert(0, sys.argv.pop(1)); from outlast.runner import tree, watch; "
+    words[code] = f"{before}{setting}; from outlast.runner.life import main; sys.exit(main())"
+    return words
+
+
+def test_what_cannot_be_ended_keeps_the_attempt_open_and_everybody_can_see_why(attempt: Driver) -> None:
+    """As a process in the kernel's hands (state D): here the runner's signals are taken away."""
+    attempt.order(["sh", "-c", "echo up; exec sleep 300"])
+    deaf = "trace=pidfd_send_signal,kill"
+    inject = "inject=pidfd_send_signal,kill:error=EPERM"
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", deaf, "-e", inject]
+    runner = attempt.start(words=[*strace, *with_setting(attempt, "tree.KILL_S = 0.2")])
+    attempt.says("up")
+    attempt.wish("stop-now")
+    pid = attempt.started()["child"]["pid"]
+    note = wait_for(lambda: attempt.progress().get("note"), "a note")
+    assert f"cannot be ended: process {pid} (sleep, state S)" in note
+    assert f"cannot be ended: process {pid} (sleep, state S)" in attempt.log()
+    assert runner.poll() is None
+    assert not os.path.exists(attempt.folder.exit)
+    os.kill(pid, signal.SIGKILL)
+    assert runner.wait(20) == 0
+    assert attempt.exit()["exit"]["signal"] == 9
+
+
 # --- the place ------------------------------------------------------------------------------------------------------
 
 SUPERVISOR = """
@@ -175,16 +204,8 @@ def test_a_supervisor_that_is_missing_in_mid_life_is_no_part_of_the_training(att
     """Started by the runner, but not its descendant: the sweep leaves it alone."""
     said = attempt.root / "pid"
     stays = ["/bin/sh", "-c", f"echo $$ > {said}.tmp; mv {said}.tmp {said}; exec sleep 60"]
-    shortened = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1));"
-        "import outlast.runner.watch as w; w.SUPERVISOR_EVERY_S = -10.0;"
-        "from outlast.runner.life import main; sys.exit(main())"
-    )
     attempt.order(["sh", "-c", "echo up; sleep 300"], supervisor=stays)
-    words = attempt.words()
-    words[4] = shortened
-    runner = subprocess.Popen(words, cwd="/", env={"PATH": os.environ["PATH"]}, start_new_session=True)
-    attempt.runners.append(runner)
+    runner = attempt.start(words=with_setting(attempt, "watch.SUPERVISOR_EVERY_S = -10.0"))
     wait_for(said.exists, "a supervisor in mid-life")
     pid = int(said.read_text())
     try:

@@ -29,12 +29,16 @@ SMALL = {
 }
 # name -> setting, whether I8 is looked at too (it needs the memory of every edge)
 BIG = {
-    "two, a stop, split looks": (Setting(supervisors=2, split_looks=True), False),
+    "two, a stop, split looks": (Setting(supervisors=2, split_looks=True), True),
     "two, a stop, a requeue and a death": (
         Setting(supervisors=2, requeues=1, runner_deaths=1, attempts_max=1),
         False,
     ),
-    "two, stopped and retried": (Setting(supervisors=2, retry=True, attempts_max=1), False),
+    "two, the same by a scheduler": (
+        Setting(supervisors=2, requeues=1, runner_deaths=1, attempts_max=1, scheduler=True),
+        False,
+    ),
+    "two, stopped and retried": (Setting(supervisors=2, retry=True, attempts_max=1), True),
     "three, a stop": (Setting(supervisors=3, attempts_max=1, doors=3), False),
 }
 

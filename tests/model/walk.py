@@ -6,7 +6,8 @@ from collections import deque
 from typing import NamedTuple
 
 from outlast.decide import core
-from tests.model.world import Protocol, Setting, World, beginning
+from tests.model.protocol import Protocol
+from tests.model.world import Setting, World, beginning
 
 WORLDS_MAX = 60_000_000
 

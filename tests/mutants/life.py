@@ -313,6 +313,19 @@ ENDED = (
         (f"{LIFE}::test_l54_what_cannot_be_started_never_began",),
     ),
     Mutant(
+        "standard-input-is-no-lease",
+        "the lease is inherited on a high descriptor alone, which Python's subprocess closes",
+        (
+            Patch(
+                "runner/spawn.py",
+                "        standard = (plan.lease, plan.log, plan.log)\n",
+                "        null = fcntl.fcntl(os.open(os.devnull, os.O_RDONLY), fcntl.F_DUPFD, 10)\n"
+                "        standard = (null, plan.log, plan.log)\n",
+            ),
+        ),
+        (f"{LIFE}::test_it_inherits_the_lease_twice_the_log_and_nothing_else",),
+    ),
+    Mutant(
         "there-is-no-last-act",
         "a runner whose attempt has ended leaves without looking for a supervisor",
         (

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from outlast.facts import (
     AttemptId,
     Begun,
@@ -235,7 +237,8 @@ def _door_of_the_requeue(world: World, run: RunId, n: int, where: Where) -> Gene
     if not mine:
         return n
     last = max(mine)
-    world.record_end(run, last, _ending(world, Lost("REQUEUED"), world.door(run, last).training))
+    lost = _ending(world, Lost("REQUEUED"), world.door(run, last).training)
+    world.record_end(run, last, replace(lost, word=Word("REQUEUED")))
     yield 0.01
     return last + 1
 

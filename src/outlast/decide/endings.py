@@ -17,6 +17,7 @@ NEVER_BEGAN, NO_CAUSE = "never_began", "none"
 WORDS = ("running", "stopped", "done", "do-not-restart")  # the last word of a rank, in the page it shares
 FROM_OUTSIDE = (1, 2, 15)  # HUP, INT, TERM that nobody here sent: reboot, administrator, preemption
 KILL = 9
+REQUEUED = "REQUEUED"
 NEVER_BEGAN_FREE = (
     3  # in a row: no training instruction ran, so they cost nothing; but nothing goes on for ever
 )
@@ -232,6 +233,11 @@ RULES: tuple[Rule, ...] = (
         "lost on request",  # it was being stopped, and nobody saw it go
         lambda case: case.told,
         "lost", "lost", lambda case: f"stopped ({case.ending.told_by}); {case.how}", free=True, sure=False,
+    ),
+    Rule(
+        "requeued by its scheduler",  # P2: the same job goes on as the next attempt
+        lambda case: case.lost and case.ending.word is not None and case.ending.word.state == REQUEUED,
+        "lost", "requeued", lambda case: case.how, free=True,
     ),
     Rule(
         "over, and its backend says why",

@@ -12,7 +12,6 @@ from outlast.disk import clock, files, identity
 from outlast.errors import WorldError
 from outlast.runner import cgroup, ending, evidence, kernel, ranks, reading, resume, spawn, surroundings
 from outlast.runner.spawn import Gate, Plan
-from outlast.runner.stopping import STOP
 from outlast.runner.tree import Tree
 from outlast.runner.watch import Subject
 
@@ -32,8 +31,10 @@ def begin(post: Post, umask: int) -> None:
     oom = evidence.OomCount()
     reaps = kernel.be_subreaper()
     try:
-        choice = resume.choose(post.order, post.ears, post.words)
+        choice = resume.choose(post.order, post.ears, post.words, post.is_called_off)
         heartbeat = ranks.make_folder(post.folder.path)
+        if not heartbeat:
+            post.words.say("no exact progress: no folder for it can be had in this node's memory")
         plan, terminal = _plan(post, choice, heartbeat, umask)
         gate = spawn.fork(plan)
     except (resume.Refusal, WorldError, OSError) as error:
@@ -66,7 +67,10 @@ def _end(post: Post, gate: Gate, watch: Any, started: dict[str, Any], oom: evide
     _, status, usage = os.wait4(gate.pid, 0)
     complaint = gate.complaint()
     end = ending.never_began(f"spawn failed: {complaint}") if complaint else ending.of_status(status)
-    post.end(end, watch, started, swept=swept, oom_kills=oom.rose_by(), **evidence.cost(usage))
+    oom_kills = oom.rose_by()
+    if oom_kills:
+        watch.hints.append(f"oom_kill rose by {oom_kills}")
+    post.end(end, watch, started, swept=swept, oom_kills=oom_kills, **evidence.cost(usage))
 
 
 def _plan(post: Post, choice: Choice, heartbeat: str, umask: int) -> tuple[Plan, int | None]:
@@ -128,9 +132,7 @@ def _announce(post: Post, started: dict[str, Any]) -> str:
 
 
 def _call_off(post: Post, why: str) -> None:
-    for number in post.ears.stops:
-        post.stopping.ask(STOP, f"signal {number} to the runner", 0.0)
-    if post.stopping.is_on:
+    if post.is_called_off():
         why = f"shut before the start: told to {post.stopping.told} ({post.stopping.by})"
     post.end_never_began(why)
 

@@ -14,7 +14,7 @@ from outlast.runner import cgroup, ending, ranks, reading
 from outlast.runner.output import Output
 from outlast.runner.progress import Progress
 from outlast.runner.ranks import Ranks
-from outlast.runner.stopping import Stopping
+from outlast.runner.stopping import STOP, Stopping
 from outlast.runner.watch import Subject, Watch, told_path
 
 TYPE_CHECKING = False
@@ -40,6 +40,19 @@ class Post:
         resume = order.get("resume")
         self.order = order
         self.stopping = Stopping(float(order["stop_limit_s"]), resume["root"] if resume else None)
+
+    def is_called_off(self) -> bool:
+        """Before "go": whether a signal or the wish speaks against it."""
+        for number in self.ears.stops:
+            self.stopping.ask(STOP, f"signal {number} to the runner", self.now_s())
+        try:
+            wish = files.read(self.folder.wish)
+        except WorldError as error:
+            self.words.say_once(f"the wish cannot be read: {error}")
+            wish = None
+        if wish is not None:
+            self.stopping.read_wish(wish, Ranks(""), self.now_s())
+        return self.stopping.is_on
 
     def wait(self, pidfds: list[int], seconds: float) -> bool:
         """For a tree that is ended without a watch."""

@@ -139,6 +139,11 @@ class Ranks:
         return self.beats[0] if self.beats else None
 
     @property
+    def are_all_here(self) -> bool:
+        """Whether we see a page of every rank that there is: else no step can be agreed upon."""
+        return len(self.beats) >= max((beat.world for beat in self.beats), default=1)
+
+    @property
     def any_read(self) -> bool:
         """Whether any rank looks at its flag at all."""
         return any(beat.flag >= READ for beat in self.beats)

@@ -16,12 +16,13 @@ from outlast.runner.spawn import close_all_but, default_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from outlast.runner.ears import Ears
     from outlast.runner.words import Words
 
-WITHIN_S = 120.0
+WITHIN_S, LOOK_S = 120.0, 1.0
 ANSWER_BYTES_MAX = 1 << 20
 
 
@@ -36,14 +37,20 @@ class Choice:
         self.checkpoint, self.step, self.reasons = checkpoint, step, reasons or []
 
 
-def choose(order: dict[str, Any], ears: Ears, words: Words, within_s: float = WITHIN_S) -> Choice:
+def choose(
+    order: dict[str, Any],
+    ears: Ears,
+    words: Words,
+    is_called_off: Callable[[], bool],
+    within_s: float = WITHIN_S,
+) -> Choice:
     """Raises Refusal."""
     if not order.get("resume"):
         return Choice()
     command = list(order.get("ready") or ())
     if not command:
         raise Refusal("the resume check failed: the order names no command for it")
-    answer, status = _ask(command, ears, words, within_s)
+    answer, status = _ask(command, ears, words, is_called_off, within_s)
     lines = [line for line in answer.splitlines() if line.startswith(b"{")]
     if status != 0 or not lines:
         how = f"signal {-status}" if status < 0 else f"exit {status}"
@@ -65,7 +72,9 @@ def _choice(line: bytes) -> Choice:
     return Choice(checkpoint, step if isinstance(step, int) else None, reasons)
 
 
-def _ask(command: list[str], ears: Ears, words: Words, within_s: float) -> tuple[bytes, int]:
+def _ask(
+    command: list[str], ears: Ears, words: Words, is_called_off: Callable[[], bool], within_s: float
+) -> tuple[bytes, int]:
     """(what it printed, exit code or minus the signal). Raises Refusal: no time left, or told to stop."""
     ours, theirs = os.pipe()
     try:
@@ -78,7 +87,7 @@ def _ask(command: list[str], ears: Ears, words: Words, within_s: float) -> tuple
         _be_the_check(command, theirs, words.fd)
     os.close(theirs)
     try:
-        body, refusal = _listen(ours, ears, time.monotonic() + within_s, within_s)
+        body, refusal = _listen(ours, ears, is_called_off, within_s)
         if refusal:
             os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
@@ -89,16 +98,18 @@ def _ask(command: list[str], ears: Ears, words: Words, within_s: float) -> tuple
     return body, os.waitstatus_to_exitcode(status)
 
 
-def _listen(fd: int, ears: Ears, deadline: float, within_s: float) -> tuple[bytes, str]:
+def _listen(fd: int, ears: Ears, is_called_off: Callable[[], bool], within_s: float) -> tuple[bytes, str]:
+    """(what came, why it is not listened to any longer)."""
+    deadline = time.monotonic() + within_s
     parts: list[bytes] = []
     left = ANSWER_BYTES_MAX
     while left > 0:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             return b"", f"the resume check failed: no answer within {within_s:.0f} s"
-        if ears.stops:
+        if is_called_off():
             return b"", "stopped before the start"
-        if fd not in ears.wait([fd], left_s):
+        if fd not in ears.wait([fd], min(left_s, LOOK_S)):
             continue
         part = os.read(fd, min(left, 65536))
         if not part:

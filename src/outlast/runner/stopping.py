@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 RUN, PAUSE, STOP, NOW = "run", "pause", "stop", "stop-now"
 NEVER_READ_S = 5.0  # a training that has not looked at its flag for so long does not know it
+AGREEMENT_S = 3.0  # for the pages of ranks that are still starting (or live on another node)
 EXTENDED_TIMES_MAX = 6  # the limit, while a save still grows
 GROWTH_S = 5.0
 ENTRIES_MAX = 20_000
@@ -73,10 +74,11 @@ class Stopping:
         """Tell the ranks (again), and say whether the tree is to be ended now."""
         if self.told == NOW or not ranks.beats:
             return True
-        if self._stop_at is None:
-            self._stop_at = ranks.stop_at(steps_per_s)
-        ranks.tell(self._stop_at)
         waited_s = now_s - self._since_s
+        if self._stop_at is None and (ranks.are_all_here or waited_s > min(AGREEMENT_S, self._limit_s)):
+            self._stop_at = ranks.stop_at(steps_per_s)
+        if self._stop_at is not None:
+            ranks.tell(self._stop_at)
         if not ranks.any_read:
             return waited_s > min(NEVER_READ_S, self._limit_s)
         return waited_s > self._limit_s and not self._still_saves(waited_s, now_s)

@@ -35,6 +35,7 @@ FIRST_TICK_S = 0.25  # what begins shows itself soon
 SUPERVISOR_EVERY_S = 15.0
 STRAGGLERS_S = 0.2  # for those who leave by themselves right after the first process
 TERMINAL_CHUNK = 64 << 10
+STOPPING_LOOK_S = 0.05
 STOPPED_STATES = ("T", "t")
 RANKS_LOOKED_AT = 8
 SWEEP_GRACE_S = 10.0  # for what a training left behind
@@ -85,10 +86,14 @@ class Watch:
         """Returns once the first process has ended."""
         if self._subject.pidfd is None:
             return
-        while self._subject.pidfd not in self._listen([self._subject.pidfd], self._next_tick_s):
+        while self._subject.pidfd not in self._listen([self._subject.pidfd], self._next_look_s()):
             if self._must_end():
                 self._end_tree()
         self.lasted_s = time.monotonic() - self._subject.since_s
+
+    def _next_look_s(self) -> float:
+        """While ranks are being told to stop, those that only appear must not run far ahead of the others."""
+        return time.monotonic() + STOPPING_LOOK_S if self._stopping.is_on else self._next_tick_s
 
     def since_now(self) -> None:
         """This is "go"."""

@@ -115,6 +115,8 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
      ("interrupted", "stopped", True, None, None, "yes"), "stopped (request 4); exit 0"),
     ("lost on request", case(Lost("its runner died"), told="stop", told_by="request 4"),
      ("lost", "lost", True, None, None, "yes"), "stopped (request 4); its runner died"),
+    ("requeued by its scheduler", case(Lost("REQUEUED"), word=Word("REQUEUED")),
+     ("lost", "requeued", True, None, None, "yes"), "REQUEUED"),
     ("over, and its backend says why", case(Lost("REBOOT: began anew"), word=Word("REBOOT", "began anew")),
      ("lost", "reboot", False, None, None, "yes"), "REBOOT: began anew"),
     ("over, and nobody can say how", case(Lost("adopted")),

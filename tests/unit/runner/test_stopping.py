@@ -54,6 +54,30 @@ def test_one_that_never_reads_its_flag_is_not_waited_for_long(ranks: Ranks, rank
     assert over(one, ranks, 105.5)
 
 
+def test_no_step_is_agreed_upon_before_every_rank_is_there(ranks: Ranks, rank: Make) -> None:
+    one, first = stopping(), rank(0, 2)
+    first.at(10)
+    first.flag(page.READ)
+    one.ask("stop", "request 1", 0.0)
+    assert not over(one, ranks, 0.0)
+    assert first.told is None
+    first.at(30)
+    second = rank(1, 2)
+    second.at(1)
+    over(one, ranks, 0.5)
+    assert second.told == 32
+    assert first.told == 32
+
+
+def test_ranks_of_another_node_are_not_waited_for_long(ranks: Ranks, rank: Make) -> None:
+    one, first = stopping(), rank(0, 16)
+    first.at(10)
+    first.flag(page.READ)
+    one.ask("stop", "request 1", 0.0)
+    over(one, ranks, 3.5)
+    assert first.told == 12
+
+
 def test_of_several_ranks_one_that_reads_is_enough_to_wait(ranks: Ranks, rank: Make) -> None:
     one, reads, other = stopping(), rank(0, 2), rank(1, 2)
     reads.at(1)
@@ -76,14 +100,15 @@ def test_the_step_that_was_agreed_stays_while_ranks_go_on(ranks: Ranks, rank: Ma
 
 
 def test_a_rank_that_appears_while_the_others_stop_is_told_the_same_step(ranks: Ranks, rank: Make) -> None:
-    one, first = stopping(), rank(0, 2)
-    first.at(10)
-    first.flag(page.READ)
+    one, two = stopping(), [rank(number, 2) for number in range(2)]
+    for each in two:
+        each.at(10)
+        each.flag(page.READ)
     one.ask("stop", "request 1", 0.0)
     over(one, ranks, 0.0)
-    late = rank(1, 2)
+    late = rank(1, 2, 99)  # its launcher started it again
     over(one, ranks, 1.0)
-    assert late.told == first.told == 12
+    assert late.told == two[0].told == 12
 
 
 def test_l44_the_limit_is_extended_while_a_save_grows_and_bounded(

@@ -95,14 +95,13 @@ def test_a_lock_file_that_is_deleted_under_its_holder_is_noticed(place: Place) -
 def test_a_lock_file_that_cannot_be_looked_at_is_not_taken_for_deleted(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(path: str) -> None:
+    def fail(path: str, **more: object) -> None:
         raise OSError(5, "Input/output error")
 
-    with hold(place) as holder:
-        monkeypatch.setattr(os, "stat", fail)
+    with hold(place) as holder, monkeypatch.context() as disk:
+        disk.setattr(os, "stat", fail)
         with pytest.raises(WorldError, match="Input/output error"):
             holder.still_ours()
-        monkeypatch.undo()
 
 
 def test_the_holder_says_who_it_is_and_whether_it_is_wanted(place: Place) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from outlast.disk import files
 from outlast.disk.layout import Workspace
 from outlast.errors import WorldError
 from outlast.facts import Removed, RunId
@@ -96,6 +97,8 @@ def test_killed_before_any_change_a_run_is_whole_in_its_place_or_in_the_archive(
 
 def test_the_pack_and_its_name_are_on_disk_before_the_run_is_touched(workspace: Workspace) -> None:
     fill(workspace)
+    for folder in (workspace.archive, workspace.trash):
+        files.make_directory(folder)
     calls = system_calls(lambda: archive(workspace).how)
     changes = [call for call in calls if call in ("rename", "fsync", "unlink", "unlinkat", "rmdir")]
     pack = changes.index("rename")
