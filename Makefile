@@ -27,7 +27,7 @@ test: check ## check, then crash and live tests (under 20 minutes on two cores)
 	@$(BIN)/python scripts/pytests.py crash live -- -m 'not soak'
 
 soak: $(STAMP) ## the long simulations, crash and live tests
-	@$(BIN)/python scripts/pytests.py unit contract simulate crash live -- -m soak
+	@$(BIN)/python scripts/pytests.py unit contract simulate model crash live -- -m soak
 
 mutants: $(STAMP) ## plant every known bug and show that a test turns red
 	@$(BIN)/python -m tests.mutants

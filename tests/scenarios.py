@@ -251,7 +251,7 @@ LOCAL = (
         "L58",
         "descriptors 0-2 closed, umask 000, signals ignored, junk on PYTHONPATH -> all is whole, records are private",
         (
-            LIFE + "l58_whatever_the_runner_was_started_with",
+            LIFE + "l58_whatever_the_runner_was_started_with_the_training_finds_a_tidy_world",
             HARD + "l58_whatever_the_caller_left_open_or_unset_the_run_is_whole_and_private",
             VERBS + "l58_junk_at_the_start_changes_nothing",
         ),

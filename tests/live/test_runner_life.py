@@ -384,8 +384,9 @@ def test_without_an_order_nothing_happens(attempt: Driver) -> None:
 
 
 def test_l10_the_claim_is_not_inherited(attempt: Driver) -> None:
-    attempt.order(["sleep", "60"])
+    attempt.order(["sh", "-c", "echo up; exec sleep 60"])
     runner = attempt.start()
+    attempt.says("up")
     child = attempt.started()["child"]
     assert files.is_locked(attempt.folder.claim)
     kill(runner)

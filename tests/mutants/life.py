@@ -396,8 +396,8 @@ TOLD = (
         (
             Patch(
                 "runner/stopping.py",
-                "        ranks.tell(self._stop_at)\n        waited_s",
-                "        ranks.tell(self._stop_at)\n        return True\n        waited_s",
+                "            ranks.tell(self._stop_at)\n        if not",
+                "            ranks.tell(self._stop_at)\n        return True\n        if not",
             ),
         ),
         (
@@ -615,7 +615,7 @@ KEPT = (
                 "runner/spawn.py", "        os.setsid()\n        default_signals()\n", "        os.setsid()\n"
             ),
         ),
-        (f"{LIFE}::test_l58_whatever_the_runner_was_started_with",),
+        (f"{LIFE}::test_l58_whatever_the_runner_was_started_with_the_training_finds_a_tidy_world",),
     ),
     Mutant(
         "the-callers-umask-is-ours",
@@ -631,7 +631,7 @@ KEPT = (
             ),
         ),
         (
-            f"{LIFE}::test_l58_whatever_the_runner_was_started_with",
+            f"{LIFE}::test_l58_whatever_the_runner_was_started_with_the_training_finds_a_tidy_world",
             "tests/unit/disk/test_files.py -k whatever_the_umask",
         ),
     ),

@@ -51,7 +51,7 @@ def test_cost_is_in_bytes_and_seconds() -> None:
 def test_where_a_hang_stands_is_read_from_outside() -> None:
     process = subprocess.Popen(["sleep", "60"])
     try:
-        wait_for(lambda: census.name(process.pid) == "sleep", "the exec")
+        wait_for(lambda: (census.name(process.pid), census.state(process.pid)) == ("sleep", "S"), "the sleep")
         (found,) = evidence.standing([process.pid])
         assert found.startswith(f"process {process.pid} (sleep) state S")
     finally:
