@@ -43,27 +43,27 @@ def ready(process: Started) -> None:
 def test_the_mark_is_found_wherever_it_stands_in_the_environment(start: Start) -> None:
     for env in (MARKED, {"A": "1", **MARKED}, {**MARKED, "Z": "x" * 100_000}, {"B": "x" * 100_000, **MARKED}):
         process = start("cat", env=env)
-        assert wait_for(lambda pid=process.pid: census.carries(pid, MARK), "the mark")  # type: ignore[misc]
+        assert wait_for(lambda pid=process.pid: census.mark_in(pid, MARK) == census.PRESENT, "the mark")  # type: ignore[misc]
 
 
 def test_half_a_mark_is_none(start: Start) -> None:
     for env in ({"OUTLAST_ATTEMPT_DIR": "/some/attempt2"}, {"X_OUTLAST_ATTEMPT_DIR": "/some/attempt"}, {}):
         process = start("sh", "-c", "echo up; cat", env={"PATH": os.environ["PATH"], **env})
         ready(process)
-        assert census.carries(process.pid, MARK) is False
+        assert census.mark_in(process.pid, MARK) == census.ABSENT
 
 
 def test_a_process_without_any_environment_is_not_looked_at_for_ever(start: Start) -> None:
     process = start("/bin/sh", "-c", "echo up; exec /usr/bin/env -i /bin/cat", env={})
     ready(process)
     wait_for(lambda: census.name(process.pid) == "cat", "the exec")
-    assert census.carries(process.pid, MARK) is False
+    assert census.mark_in(process.pid, MARK) == census.ABSENT
 
 
 def test_who_is_gone_carries_nothing_and_does_not_live(start: Start) -> None:
     process = start("true", env=MARKED)
     process.wait()
-    assert (census.carries(process.pid, MARK), census.living(process.pid)) == (False, None)
+    assert (census.mark_in(process.pid, MARK), census.living(process.pid)) == (census.ABSENT, None)
     assert (census.state(process.pid), census.name(process.pid)) == ("", "?")
 
 
@@ -96,7 +96,7 @@ def test_a_zombie_leader_of_living_threads_lives_and_keeps_its_mark(start: Start
     wait_for(lambda: census.state(process.pid) == "Z", "the leader's end")
     assert process.poll() is None
     assert census.living(process.pid) is not None
-    assert census.carries(process.pid, MARK) is True
+    assert census.mark_in(process.pid, MARK) == census.PRESENT
 
 
 def test_descendants_are_found_over_sessions_and_generations(start: Start) -> None:
@@ -142,8 +142,8 @@ def test_an_entry_that_we_may_not_read_is_said_to_be_so(start: Start) -> None:
     if looking == 0:
         os.setgid(65534)
         os.setuid(65534)
-        seen = (census.carries(hidden.pid, MARK), census.owner(hidden.pid))
-        os._exit(0 if seen == (None, 65534) else 1)
+        seen = (census.mark_in(hidden.pid, MARK), census.owner(hidden.pid))
+        os._exit(0 if seen == (census.UNREADABLE, 65534) else 1)
     assert os.waitpid(looking, 0)[1] == 0
 
 

@@ -1,5 +1,6 @@
 """What a runner costs while it waits, and that it needs nothing from the disk any more."""
 
+import compileall
 import re
 import subprocess
 from pathlib import Path
@@ -28,15 +29,19 @@ def private_kib(pid: int) -> int:
 
 
 def test_a_waiting_runner_has_at_most_six_mebibytes_of_its_own(attempt: Driver) -> None:
-    """Beside another of the same interpreter, which shares the rest with it, as on every host with more than one."""
+    """Beside another of the same interpreter, which shares the rest with it, as on every host with more than one; and
+    from compiled modules, as the workspace's copy always is: compiling takes memory that is not given back."""
+    words = attempt.words()
+    compileall.compile_dir(words[words.index("-c") + 2], quiet=2)
     with subprocess.Popen([PYTHON, "-I", "-S", "-c", BARE], stdout=subprocess.PIPE) as bare:
         assert bare.stdout is not None
         bare.stdout.readline()
         attempt.order(["sh", "-c", "echo up; sleep 60"])
         runner = attempt.start()
         wait_for(lambda: attempt.progress().get("log_bytes"), "a tick")
-        assert private_kib(runner.pid) <= PRIVATE_MAX_KIB
+        mine = private_kib(runner.pid)
         bare.kill()
+    assert mine <= PRIVATE_MAX_KIB
 
 
 def test_nothing_heavy_is_loaded(attempt: Driver) -> None:

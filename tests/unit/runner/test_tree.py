@@ -93,7 +93,7 @@ POLITE = PLAIN + (
 
 def test_ranks_in_sessions_of_their_own_belong_to_it(plant: Plant) -> None:
     planted = plant(OWN_SESSION)
-    assert len(planted.tree.members()) == 2
+    wait_for(lambda: len(planted.tree.members()) == 2, "both")  # the second may be in the middle of its exec
 
 
 def test_who_lost_the_mark_but_not_the_session_belongs_to_it(plant: Plant) -> None:
@@ -208,8 +208,10 @@ def test_p1_an_unreadable_process_of_this_user_keeps_it_open_unless_it_is_older(
     older = orphan(["sleep", "60"])
     planted = plant(PLAIN)
     younger = orphan(["sleep", "60"])
-    real, hidden = census.carries, (younger, older)
-    monkeypatch.setattr(census, "carries", lambda pid, mark: None if pid in hidden else real(pid, mark))
+    real, hidden = census.mark_in, (younger, older)
+    monkeypatch.setattr(
+        census, "mark_in", lambda pid, mark: census.UNREADABLE if pid in hidden else real(pid, mark)
+    )
     monkeypatch.setattr(tree, "KILL_S", 0.2)
     try:
         assert planted.tree.end(0.0, wait) is False
@@ -223,6 +225,26 @@ def test_p1_an_unreadable_process_of_this_user_keeps_it_open_unless_it_is_older(
         for pid in hidden:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def test_a_process_in_the_middle_of_an_exec_keeps_it_open_and_not_for_ever(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = plant(PLAIN)
+    real, pid = census.mark_in, planted.pid
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not is_living(pid), "its death")
+    other = orphan(["sleep", "60"])
+    try:
+        monkeypatch.setattr(
+            census, "mark_in", lambda pid, mark: census.EMPTY if pid == other else real(pid, mark)
+        )
+        assert not planted.tree.is_empty()
+        assert "exec" in planted.tree.unseen[0]
+        monkeypatch.setattr(tree, "EXEC_S", 0.0)
+        assert planted.tree.is_empty()
+    finally:
+        os.kill(other, signal.SIGKILL)
 
 
 def test_a_proc_that_cannot_be_read_is_not_an_empty_tree(
