@@ -23,7 +23,7 @@ from tests.runner_driver import Driver, Runner, driver, wait_for
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 
 CALLS = (
-    "os.write", "os.pwrite", "os.link", "os.rename", "os.fsync", "os.unlink", "os.mkdir", "os.rmdir", "os.fork",
+    "os.write", "os.pwrite", "os.link", "os.fsync", "os.unlink", "os.mkdir", "os.rmdir", "os.fork",
     "os.pidfd_open", "os.wait4", "fcntl.flock", "os.ftruncate",
 )  # fmt: skip
 STOPPING_CALLS = ("os.rename", "os.fsync", "signal.pidfd_send_signal")

@@ -124,7 +124,7 @@ def with_setting(attempt: Driver, setting: str) -> list[str]:
     """The runner's command with a number of its own set otherwise."""
     words = attempt.words()
     code = words.index("-c") + 1
-    before = "import sys; sys.path.insert(0, sys.argv.pop(1)); from outlast.runner import tree, watch; "
+    before = "import sys; sys.path.insert(0, sys.argv.pop(1)); from outlast.runner import ring, tree; "
     words[code] = f"{before}{setting}; from outlast.runner.life import main; sys.exit(main())"
     return words
 
@@ -205,7 +205,7 @@ def test_a_supervisor_that_is_missing_in_mid_life_is_no_part_of_the_training(att
     said = attempt.root / "pid"
     stays = ["/bin/sh", "-c", f"echo $$ > {said}.tmp; mv {said}.tmp {said}; exec sleep 60"]
     attempt.order(["sh", "-c", "echo up; sleep 300"], supervisor=stays)
-    runner = attempt.start(words=with_setting(attempt, "watch.SUPERVISOR_EVERY_S = -10.0"))
+    runner = attempt.start(words=with_setting(attempt, "ring.EVERY_S = -10.0"))
     wait_for(said.exists, "a supervisor in mid-life")
     pid = int(said.read_text())
     try:

@@ -80,20 +80,22 @@ def group(pid: int) -> int | None:
         return None
 
 
-def carries(pid: int, mark: bytes) -> bool | None:
-    """Whether `mark` (with a NUL on each side) stands in its environment; None: we may not read it."""
+def mark_in(pid: int, mark: bytes) -> int:
+    """Whether `mark` (with a NUL on each side) stands in its environment: PRESENT, ABSENT, UNREADABLE to us; EMPTY if
+    that cannot be told now, because it is in the middle of an exec."""
     for _ in range(EXEC_LOOKS):
         found = _find(f"/proc/{pid}/environ", mark)
         if found != EMPTY:
-            return None if found == UNREADABLE else found == PRESENT
+            return found
         fields = stat(pid)
         if fields is None or int(fields[6]) & PF_KTHREAD:
-            return False
+            return ABSENT
         if fields[0] in DEAD:
-            return any(_find(f"/proc/{pid}/task/{tid}/environ", mark) == PRESENT for tid in _threads(pid))
+            threads = [_find(f"/proc/{pid}/task/{tid}/environ", mark) for tid in _threads(pid)]
+            return PRESENT if PRESENT in threads else ABSENT
         if read(f"/proc/{pid}/cmdline", 1):
-            return False  # it was started with an empty environment
-    return False
+            return ABSENT  # it was started with an empty environment
+    return EMPTY
 
 
 def descendants(root: int) -> set[int]:

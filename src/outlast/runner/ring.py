@@ -17,6 +17,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from outlast.disk.layout import Place
 
+EVERY_S, EVERY_S_MAX = (
+    15.0,
+    600.0,
+)  # between two looks; a supervisor that never comes to hold its place is tried less
 OURS = ("OUTLAST_", "PYTHON")
 
 
@@ -29,6 +33,10 @@ def is_missing(place: Place) -> bool:
     except OutlastError:
         return False  # unseen: the next look is soon
     return said is None or said.get("wanted") is not False
+
+
+def next_wait_s(wait_s: float, *, started: bool) -> float:
+    return min(2 * wait_s, EVERY_S_MAX) if started else EVERY_S
 
 
 def ensure(place: Place, command: list[str]) -> bool:

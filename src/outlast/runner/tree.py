@@ -31,6 +31,7 @@ Members = dict[int, int]  # pid -> start ticks
 INIT = 1  # it was there before everybody
 FREEZE_S = 2.0  # until two counts agree
 KILL_S = 60.0  # from the first KILL on; what still lives then is in the kernel's hands (D state)
+EXEC_S = 5.0  # longer than any exec; what has neither words nor environment for good is another's
 LOOK_S = 0.5  # between two counts while we wait for deaths
 PIDFDS_MAX = 64
 
@@ -59,6 +60,7 @@ class Tree:
         self._mark = b"\0OUTLAST_ATTEMPT_DIR=" + os.fsencode(mark) + b"\0"
         self.unseen: list[str] = []  # of the last count
         self.ended: set[tuple[int, int]] = set()  # (pid, start ticks) of all that we signalled to end
+        self._in_exec: dict[int, float] = {}  # since when
         self._groups: set[int] = set()  # process groups of members: a signal to a group misses nobody in it
         self._is_gathered = not ours  # who takes over finds it as it is
 
@@ -120,18 +122,22 @@ class Tree:
         return leader if ticks is None or ticks == self._child["start_ticks"] else None
 
     def _carries_mark(self, pid: int) -> bool:
-        carries = census.carries(pid, self._mark)
-        if carries is None and not self._ours and self._may_be_of_us(pid):
+        found = census.mark_in(pid, self._mark)
+        if found == census.UNREADABLE and not self._ours and self._may_be_of_us(pid):
             self.unseen.append(f"process {pid} ({census.name(pid)}) is this user's and cannot be read")
-        return bool(carries)
+        if found == census.EMPTY and not self._ours and self._may_be_of_us(pid):
+            since_s = self._in_exec.setdefault(pid, time.monotonic())
+            if time.monotonic() - since_s < EXEC_S:
+                self.unseen.append(f"process {pid} ({census.name(pid)}) is in the middle of an exec")
+        return found == census.PRESENT
 
     def _may_be_of_us(self, pid: int) -> bool:
         """Of an unreadable process: whether it is this user's and began after the training. As a subreaper we need
         not ask: whatever left the training became our child."""
-        if self._child is None or pid == INIT or census.owner(pid) not in (os.getuid(), None):
+        if pid == INIT or census.owner(pid) not in (os.getuid(), None):
             return False
         ticks = census.living(pid)
-        return ticks is not None and ticks >= self._child["start_ticks"]
+        return self._child is not None and ticks is not None and ticks >= self._child["start_ticks"]
 
     def _holders(self) -> Members:
         """Who holds the lease or the log, found by their descriptors; it lost session and environment."""

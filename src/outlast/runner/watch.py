@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from outlast.runner.words import Words
 
 FIRST_TICK_S = 0.25  # what begins shows itself soon
-SUPERVISOR_EVERY_S = 15.0
 STRAGGLERS_S = 0.2  # for those who leave by themselves right after the first process
 TERMINAL_CHUNK = 64 << 10
 STOPPING_LOOK_S = 0.05
@@ -70,7 +69,8 @@ class Watch:
         now_s = time.monotonic()
         self._patience = Patience([(s, limit) for s, limit in order["stall_limits_s"]], now_s)
         self._next_tick_s = now_s + FIRST_TICK_S
-        self._next_ring_s = now_s + SUPERVISOR_EVERY_S + os.getpid() % 5  # not all runners at once
+        self._ring_wait_s = ring.EVERY_S
+        self._next_ring_s = now_s + ring.EVERY_S + os.getpid() % 5  # not all runners at once
         self._signals_heard = 0
         self._wish_seen: tuple[int, int] | None = None
         self._log_bytes = output.size()
@@ -237,8 +237,8 @@ class Watch:
             self._look_for_a_foreign_end()
             self._look_at_the_clock(now_s)
             if now_s >= self._next_ring_s:
-                self._next_ring_s = now_s + SUPERVISOR_EVERY_S
-                self.ensure_supervisor()
+                self._ring_wait_s = ring.next_wait_s(self._ring_wait_s, started=self._ensure_supervisor())
+                self._next_ring_s = now_s + self._ring_wait_s
         self._output.bound()
         self._reap_orphans()
         self._publish(now_s)
@@ -285,10 +285,12 @@ class Watch:
                 self._words.say(f"{path} stands though this training lives: it is ended now")
                 return
 
-    def ensure_supervisor(self) -> None:
+    def _ensure_supervisor(self) -> bool:
         place = place_of(self._folder, self._order)
-        if ring.ensure(place, list(self._order.get("supervisor") or ())):
+        started = ring.ensure(place, list(self._order.get("supervisor") or ()))
+        if started:
             self._words.say(f"nobody held place {place.name}: a supervisor was started")
+        return started
 
     def _reap_orphans(self) -> None:
         """Children that became ours. The first process stays as it is until the tree is empty."""

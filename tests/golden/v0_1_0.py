@@ -1,13 +1,14 @@
-"""Writes the records of this version into a new folder here: `python -m tests.golden.make`. Once for each release.
+"""What the records of version 0.1.0 say. They lie in the folder v0.1.0 beside this file, and no later version may
+change either: it has to load them.
 
-What stands in such a folder is never changed again: every later version has to load it.
+They were written by that version itself (`python -m tests.golden.v0_1_0`). A new version gets a module and a folder
+of its own, with every kind of entry that it knows.
 """
 
 import sys
 from pathlib import Path
 from typing import Any
 
-import outlast
 from outlast.disk import attempt, files, journal
 from outlast.disk.layout import Workspace
 from outlast.facts import (
@@ -50,12 +51,12 @@ from outlast.facts import (
 from outlast.facts.codec import to_line, to_record
 from outlast.supervise.books import entries_of
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent / "v0.1.0"
 BOOT = "6f1c9a52-0f7e-4a0b-9d5e-1b2c3d4e5f60"
 DEMO, OLD, GONE = (RunId(f"{name}-20260102-030405") for name in ("demo", "old", "gone"))
 RUNNER = Process("trainer-1", BOOT, 4026531836, 4711, 990_001)
 WHERE = Where("local", host="trainer-1")
-RESUME = Resume("/work/ckpt", args=("--resume", "{checkpoint}"))
+RESUME = Resume("/home/ada/ckpt", args=("--resume", "{checkpoint}"))
 
 
 def at(seconds: float) -> Moment:
@@ -85,9 +86,9 @@ def first_term() -> list[AnyEntry]:
         ended(60, 1, killed, oom, "failed", checkpoint_step=400, progressed=True),
         Held(at(61), None, "the disk is full", "disk"),
         Released(at(90), None, "there is room again", "disk"),
-        Verified(at(91), DEMO, "found", Candidate("/work/ckpt/step-400", "folder", 400, 77, 1, 5), Whole(0)),
+        Verified(at(91), DEMO, "found", Candidate("/home/ada/ckpt/step-400", "folder", 400, 77, 1, 5), Whole(0)),
         Verified(
-            at(91), DEMO, "found", Candidate("/work/ckpt/step-500", "folder", 500), Torn(("it is empty",))
+            at(91), DEMO, "found", Candidate("/home/ada/ckpt/step-500", "folder", 500), Torn(("it is empty",))
         ),
     ]
 
@@ -126,7 +127,7 @@ def order() -> Order:
         attempt=AttemptId(DEMO, 1),
         term=3,
         argv=("/usr/bin/python3", "train.py", "--out", "{run_dir}/out"),
-        cwd="/work",
+        cwd="/home/ada",
         env=(("CUDA_VISIBLE_DEVICES", "0"),),
         resume=RESUME,
         target_step=1000,
@@ -145,7 +146,7 @@ def spec() -> Spec:
         place="local",
         backend="local",
         argv=order().argv,
-        cwd="/work",
+        cwd="/home/ada",
         made=at(0),
         origin="command line",
         key="uid 1000 1767322800",
@@ -187,10 +188,7 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    target = HERE / f"v{outlast.__version__}"
-    if target.exists():
-        sys.exit(f"{target} stands already, and is never changed")
-    write(target)
-    # Hidden folders are easily left out of a copy.
-    (target / ".outlast").rename(target / "outlast")
-    print(target)
+    if FOLDER.exists():
+        sys.exit(f"{FOLDER} stands already, and is never changed")
+    write(FOLDER)
+    (FOLDER / ".outlast").rename(FOLDER / "outlast")  # hidden folders are easily left out of a copy
