@@ -86,7 +86,9 @@ def first_term() -> list[AnyEntry]:
         ended(60, 1, killed, oom, "failed", checkpoint_step=400, progressed=True),
         Held(at(61), None, "the disk is full", "disk"),
         Released(at(90), None, "there is room again", "disk"),
-        Verified(at(91), DEMO, "found", Candidate("/home/ada/ckpt/step-400", "folder", 400, 77, 1, 5), Whole(0)),
+        Verified(
+            at(91), DEMO, "found", Candidate("/home/ada/ckpt/step-400", "folder", 400, 77, 1, 5), Whole(0)
+        ),
         Verified(
             at(91), DEMO, "found", Candidate("/home/ada/ckpt/step-500", "folder", 500), Torn(("it is empty",))
         ),

@@ -294,7 +294,7 @@ ENDED = (
         (
             Patch(
                 "runner/tree.py",
-                "        if carries is None and not self._ours and self._may_be_of_us(pid):\n",
+                "        if found == census.UNREADABLE and not self._ours and self._may_be_of_us(pid):\n",
                 "        if False:\n",
             ),
         ),

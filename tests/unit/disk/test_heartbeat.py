@@ -52,6 +52,8 @@ def test_looks_at_a_training_that_beats_as_fast_as_it_can_never_see_a_step_that_
     step, seq, looks = 0, 0, 0
     while step < (laps - 1) * 1000 + 2:
         beat = seen.read()
+        if beat is None and looks == 0:
+            continue  # each of a few looks met a jump: nothing was ever seen yet, and nothing is said
         assert beat is not None
         assert beat.step % 1000 <= 2, "a step that was never done"
         assert (beat.step, beat.seq) >= (step, seq), "it went back"

@@ -143,6 +143,25 @@ def test_cut_at_any_byte_the_whole_records_count_and_nothing_that_a_zombie_adds(
         shutil.rmtree(here)
 
 
+@pytest.mark.usefixtures("no_fsync")
+def test_an_opening_that_shows_less_than_was_made_is_an_old_view_and_another_is_damage(
+    tmp_path: Path,
+) -> None:
+    """A segment gets its name with a whole opening in it: nothing but an old view can show less."""
+    taken(tmp_path).close()
+    raw = segment(tmp_path, 1).read_bytes()
+    for cut in range(len(raw)):
+        segment(tmp_path, 1).write_bytes(raw[:cut])
+        with pytest.raises(WorldError, match="an old view") as told:
+            journal.take_over(str(tmp_path), BY, AT)
+        assert not isinstance(told.value, Damaged)
+    for other in (bytes(len(raw)), raw[:40] + bytes(40), raw.replace(b"here", b"gone"), b"garbage\n"):
+        segment(tmp_path, 1).write_bytes(other)
+        with pytest.raises(Damaged, match=r"00000001\.jsonl: byte 0"):
+            journal.take_over(str(tmp_path), BY, AT)
+    assert journal.terms(str(tmp_path)) == [1]
+
+
 def test_a_torn_tail_stays_in_its_segment_as_evidence(tmp_path: Path) -> None:
     taken(tmp_path, 1, 2).close()
     with segment(tmp_path, 1).open("ab") as file:
