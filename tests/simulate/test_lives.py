@@ -20,7 +20,7 @@ def test_lives_of_known_seeds_keep_the_laws(block: int) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("block", range(2))
 def test_lives_of_fresh_seeds_keep_the_laws(block: int) -> None:
-    """From a seed that no run of this test has had; OUTLAST-free: the variable is SIMULATE_SEED."""
+    """From a seed that no run of this test has had (SIMULATE_SEED sets it)."""
     seed = int(os.environ.get("SIMULATE_SEED", time.time_ns() // 1000 % 10**12)) + block
     until_s, lives = time.monotonic() + SOAK_S, 0
     print(f"from seed {seed}, every second one")

@@ -89,6 +89,8 @@ def completed_order(
     return msgspec.structs.replace(
         order,
         argv=tuple(_with_run(word, run) for word in order.argv),
+        env=tuple((name, _with_run(value, run)) for name, value in order.env),
+        done_when=_with_run(order.done_when, run),
         resume=resume,
         ready=ready if resume else (),
         supervisor=supervisor,

@@ -39,12 +39,18 @@ def _make(folder: str, sources: dict[str, bytes]) -> None:
             files.make_directory(os.path.dirname(path))
             files.replace_bytes(path, body)
         compileall.compile_dir(staging, quiet=2)
-        damaged = files.move_to_trash(folder, os.path.join(os.path.dirname(folder), "trash"))
+        if _is_damaged(folder, sources):  # still: another may have made it whole since
+            trashed = files.move_to_trash(folder, os.path.join(os.path.dirname(folder), "trash"))
+            if trashed is not None:
+                shutil.rmtree(trashed, ignore_errors=True)
         files.publish_directory(staging, folder)
-        if damaged is not None:
-            shutil.rmtree(damaged, ignore_errors=True)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _is_damaged(folder: str, sources: dict[str, bytes]) -> bool:
+    package = os.path.join(folder, "outlast")
+    return os.path.isdir(folder) and _digest(_sources(package)) != _digest(sources)
 
 
 def _sources(package: str) -> dict[str, bytes]:

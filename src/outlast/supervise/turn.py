@@ -71,6 +71,7 @@ class Turns:
         self._removable = {run for run, book in books.runs.items() if book.removing is not None}
         self._specs: dict[RunId, Spec] = {}
         self._unsettled: set[RunId] = set()
+        self._ordinals: dict[RunId, int] = {}
         self._live = {run for run, book in books.runs.items() if not isinstance(book.phase, Done)}
         self._slots = tools.slots()
         self._screens = Screens(workspace, place, hold.identity, term.number, books, self._spec)
@@ -120,7 +121,7 @@ class Turns:
             if entries or decided:
                 wait_s = 0.0
             elif failed:
-                wait_s = min(wait_s, AGAIN_S)
+                wait_s = AGAIN_S  # at once would be a busy loop on a full disk
             self._remove_settled_runs(now)
         except journal.TermOver:
             raise
@@ -274,11 +275,18 @@ class Turns:
             if isinstance(book.phase, Trying):
                 used += spec.slots
             elif isinstance(book.phase, Waiting):
-                waiting.append(queue.queued(spec, book, now))
+                waiting.append(queue.queued(spec, book, now, self._ordinal(run)))
             for other in spec.after:
-                phase = self._books.runs[other].phase if other in self._books.runs else None
-                outcomes[other] = phase.outcome if isinstance(phase, Done) else None
+                if other in self._books.runs:  # one that was removed is not waited for: the reason says so
+                    phase = self._books.runs[other].phase
+                    outcomes[other] = phase.outcome if isinstance(phase, Done) else None
         return queue.grant(waiting, used=used, slots=self._slots, outcomes=outcomes)
+
+    def _ordinal(self, run: RunId) -> int:
+        """Its place in the order of acceptance, which the history keeps and no clock can change."""
+        if run not in self._ordinals:
+            self._ordinals = {each: place for place, each in enumerate(self._books.runs)}
+        return self._ordinals[run]
 
     def _write(self, entries: Sequence[AnyEntry]) -> None:
         if not entries:

@@ -1,5 +1,6 @@
 """The copy of the ground floor: whole, the same as ours, made anew when it is not, and enough for a runner."""
 
+import compileall
 import os
 import subprocess
 import sys
@@ -79,6 +80,22 @@ def test_several_that_make_it_at_once_all_find_a_whole_one(workspace: Workspace)
     answers = {child.answer() for child in children}
     assert answers == {(ground_floor(workspace), True)}
     assert [path.name for path in Path(workspace.bin).glob("*.tmp")] == []
+
+
+def test_what_another_made_in_the_meantime_is_left_as_it_is(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+
+    def another_is_faster(staging: str, quiet: int) -> None:
+        monkeypatch.undo()
+        made.append(copy_of(workspace))
+        made[0].with_name("mark").touch()
+
+    monkeypatch.setattr(compileall, "compile_dir", another_is_faster)
+    assert copy_of(workspace) == made[0]
+    assert made[0].with_name("mark").exists()
+    assert modules(made[0]) == OURS
 
 
 def test_killed_while_it_is_made_there_is_no_half_of_it_under_its_name(workspace: Workspace) -> None:
