@@ -61,7 +61,7 @@ DECIDING = ("outlast/decide/", "outlast/facts/", "outlast/supervise/")
 
 MACHINE = re.compile(
     r"(?<![\w.)}*$-])/(work|farm)/"  # a folder of one particular machine
-    r"|pypi\.org|pythonhosted\.org|registry\.npmjs|(extra-)?index[-]url|trusted[-]host"
+    r"|pypi\.org|python[h]osted\.org|registry\.np[m]js|(extra-)?index[-]url|trusted[-]host"
 )
 
 Tree = ast.Module
@@ -237,7 +237,8 @@ def test_planted_machine_name_is_seen(planted: str) -> None:
 
 
 def test_room_named_work_is_no_machine_path() -> None:
-    assert machine_names("x", "src/outlast/work/ready.py {root}/work/x ./work/y") == []
+    inside = "src/outlast/{0}/ready.py {{root}}/{0}/x ./{0}/y".format("work")
+    assert machine_names("x", inside) == []
 
 
 def test_ground_floor_imports_beside_nothing_else(tmp_path: Path) -> None:

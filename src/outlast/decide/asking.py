@@ -27,6 +27,11 @@ def answer(book: Book, request: Request, now: Moment) -> Asked | Declined:
     why = _refusal(book, request)
     if why is not None:
         return Declined(at=now, run=request.run, why=why, request=request.number)
+    return asked(request, now)
+
+
+def asked(request: Request, now: Moment) -> Asked:
+    """The record that acknowledges a request."""
     return Asked(
         at=now,
         run=request.run,

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 
-from outlast.decide import queue
+from outlast.decide import asking, queue
 from outlast.decide.core import DOWN, decide, needs_next_term
 from outlast.decide.history import PAUSED
 from outlast.disk import files, journal, requests
@@ -18,7 +18,6 @@ from outlast.errors import OK, TRY_AGAIN, OutlastError, WorldError
 from outlast.facts import (
     Action,
     AnyEntry,
-    Asked,
     Book,
     Closed,
     Declined,
@@ -179,14 +178,14 @@ class Turns:
     def _of_the_place(self, request: Request, now: Moment) -> list[AnyEntry]:
         if request.verb != "down":
             return [_declined(request, now, f"nobody can be asked to {request.verb} without a run")]
-        asked = _asked(request, now)
+        asked = asking.asked(request, now)
         if ("leave_runs", "1") in request.args:
             self._wake.caught.append(signal.SIGTERM)
             return [asked]
         return [asked, Held(at=now, run=None, why=request.why or "down", what=DOWN)]
 
     def _accept(self, request: Request, run: RunId, now: Moment) -> list[AnyEntry]:
-        asked = _asked(request, now)
+        asked = asking.asked(request, now)
         if run in self._books.runs:
             return [asked]
         spec = self._spec(run)
@@ -363,18 +362,6 @@ class Turns:
 
 def _now() -> Moment:
     return from_record(moment(), Moment)
-
-
-def _asked(request: Request, now: Moment) -> Asked:
-    return Asked(
-        at=now,
-        run=request.run,
-        why=request.why,
-        request=request.number,
-        verb=request.verb,
-        by=request.by,
-        args=request.args,
-    )
 
 
 def _declined(request: Request, now: Moment, why: str) -> Declined:
