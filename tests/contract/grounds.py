@@ -169,6 +169,7 @@ class RealGround:
                 shutil.rmtree(started.get("heartbeat") or "/nowhere", ignore_errors=True)
         for fd in self._ends.values():
             os.close(fd)
+        end_all_of(self.folder)
 
     def _folders(self) -> list[Path]:
         return list(Path(self.workspace.run(RUN).attempts).glob("*"))
@@ -189,6 +190,14 @@ def end_runners(backend: LocalBackend) -> None:
             child.stdin.close()
         child.kill()
         child.wait()
+
+
+def end_all_of(folder: Path) -> None:
+    """Every process that was started with a word about this folder, however it was lost sight of."""
+    for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError, WorldError):
+            if os.fsencode(folder) in cmdline.read_bytes():
+                identity.send(identity.identity(int(cmdline.parent.name)), signal.SIGKILL)
 
 
 def order(ground: Ground, n: int = 1, term: int = 1) -> Order:

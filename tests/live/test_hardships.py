@@ -125,6 +125,21 @@ def test_l23_a_sealed_record_that_is_damaged_stops_the_place_loudly_and_never_st
     assert str(first) in outlast.outlast("status", expect=None).stdout
 
 
+def test_l23_a_journal_that_cannot_be_seen_for_a_while_ends_nobody(outlast: Bench) -> None:
+    run = outlast.start("--backoff", "6s", command=["sh", "-c", "exit 3"])
+    outlast.exit(run)
+    wait_for(lambda: outlast.snapshot(run)["phase"] == "waiting", "the backoff")
+    hidden = outlast.place.journal + ".away"
+    os.rename(outlast.place.journal, hidden)
+    Path(outlast.place.journal).write_text("in the way")
+    wait_for(
+        lambda: "saw too little" in Path(outlast.place.log).read_text(), "the supervisor to look in vain"
+    )
+    os.unlink(outlast.place.journal)
+    os.rename(hidden, outlast.place.journal)
+    assert outlast.ended(run, 60)["outcome"] == "failed"
+
+
 def test_l10_a_supervisor_that_dies_leaves_no_lock_behind_in_what_it_started(outlast: Bench) -> None:
     run = outlast.start(command=["sleep", "60"])
     outlast.started(run)

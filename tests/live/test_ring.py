@@ -121,6 +121,13 @@ def test_l3_a_killed_training_resumes_from_its_newest_checkpoint(outlast: Bench)
     assert only_one_trained(outlast)
 
 
+def test_l3_a_death_before_the_first_save_begins_again_at_step_0(outlast: Bench) -> None:
+    dies_once = f"test -e {outlast.root}/again && exit 0; touch {outlast.root}/again; exit 1"
+    run = outlast.start("--backoff", "0", *checkpoints(outlast), command=["sh", "-c", dies_once])
+    snapshot = outlast.ended(run)
+    assert (snapshot["outcome"], len(snapshot["attempts"])) == ("completed", 2)
+
+
 def test_l5_of_many_supervisors_started_at_once_one_holds_the_place(outlast: Bench) -> None:
     outlast.start(command=["sh", "-c", "exit 0"])  # makes the workspace
     wait_for(lambda: not files.is_locked(outlast.place.lock), "the idle supervisor to leave")

@@ -47,16 +47,30 @@ def main(words: list[str] | None = None) -> int:
 
 def hold_place(workspace: Workspace, place: str, manner: Manner) -> int:
     """Be the supervisor of a place in this process. Raises OutlastError."""
-    load(workspace.config)  # a mistake in it is said before the place is held
     command = start.command(workspace, place)
     tools = Tools(
         backend=LocalBackend(workspace, ground_floor(workspace)),
         formats=FORMATS,
         complete=_complete(command),
-        slots=lambda: load(workspace.config).slots_count,
+        slots=_Slots(workspace),
         command=command,
     )
     return supervise(workspace, place, tools, manner)
+
+
+class _Slots:
+    """Read anew when asked; a mistake that was made in the file meanwhile changes nothing but the log."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._path = workspace.config
+        self._last = load(self._path).slots_count  # a mistake in it is said before the place is held
+
+    def __call__(self) -> int:
+        try:
+            self._last = load(self._path).slots_count
+        except OutlastError as error:
+            log.warning("the configuration stays as it was: %s", error)
+        return self._last
 
 
 def _complete(command: tuple[str, ...]) -> Complete:

@@ -304,4 +304,5 @@ def timeout_left_s(spec: Spec, book: Book) -> float | None:
 
 
 def _launch(spec: Spec, book: Book, n: int, term: int) -> Launch:
-    return Launch((order(spec, n, term, timeout_left_s(spec, book)),))
+    made = order(spec, n, term, timeout_left_s(spec, book))
+    return Launch((replace(made, had_checkpoint=book.had_checkpoint),))

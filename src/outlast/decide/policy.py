@@ -13,6 +13,7 @@ from outlast.facts import (
     Ended,
     Ending,
     Fact,
+    NeverBegan,
     Outcome,
     Proof,
     Spec,
@@ -153,9 +154,10 @@ def since_reopened(book: Book) -> tuple[Ended, ...]:
 
 
 def is_early(ending: Ending) -> bool:
-    """No step of its own was seen, and it did not last a minute."""
+    """No step of its own was seen, and it is known not to have lasted a minute (a reboot's end is known by nobody)."""
     stepped = ending.last_step is not None and ending.last_step > (ending.resumed_step or 0)
-    return not stepped and (ending.lasted_s or 0.0) < EARLY_DEATH_S
+    lasted_s = 0.0 if isinstance(ending.exit, NeverBegan) else ending.lasted_s
+    return not stepped and lasted_s is not None and lasted_s < EARLY_DEATH_S
 
 
 def backoff_s(spec: Spec, book: Book, n: int) -> float:

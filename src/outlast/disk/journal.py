@@ -194,7 +194,7 @@ class Term:
 
     def superseded(self) -> bool:
         """Whether somebody opened a later term. A courtesy: not seeing it permits nothing."""
-        return terms(self.folder)[-1:] != [self.number]
+        return max(terms(self.folder), default=0) > self.number
 
     def close(self) -> None:
         self.over = True

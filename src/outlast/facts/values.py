@@ -254,6 +254,9 @@ class Order(Fact):
     done_when: str = ""
     tty: bool = False
     place: str = "local"
+    had_checkpoint: bool = (
+        False  # there was one to resume from before: then none now is no reason to begin at step 0
+    )
     ready: tuple[str, ...] = ()
     supervisor: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from outlast.disk import attempt as attempts
 from outlast.disk import files
 from outlast.disk.clock import moment
 from outlast.disk.layout import AttemptFolder, RunFolder, Workspace
-from outlast.errors import Broken
+from outlast.errors import Broken, Damaged
 from outlast.facts import Action, AttemptId, Launch, Order, RecordEnd, ShutDoor, Spec, Tell, Where, Work
 from outlast.facts.closed import assert_never
 from outlast.facts.codec import from_record, to_record
@@ -64,9 +64,9 @@ class Hands:
 
     def _tell(self, attempt: AttemptId, want: str, request: int) -> None:
         folder = self._folder(attempt)
-        standing = files.read(folder.wish)
+        standing = _standing(folder.wish)
         wish = {"term": self._term, "request": request, "want": want}
-        if standing is not None and (standing["request"], standing["want"]) == (request, want):
+        if standing is not None and (standing.get("request"), standing.get("want")) == (request, want):
             return
         files.replace(folder.wish, {"schema": SCHEMA, **wish, "at": moment()})
         log.info("%s/%d: told to %s (request %d)", attempt.run, attempt.n, want, request)
@@ -74,6 +74,14 @@ class Hands:
 
     def _folder(self, attempt: AttemptId) -> AttemptFolder:
         return self._workspace.run(attempt.run).attempt(attempt.n)
+
+
+def _standing(path: str) -> files.Record | None:
+    """A wish only informs: one that cannot be understood is written anew."""
+    try:
+        return files.read(path)
+    except Damaged:
+        return None
 
 
 def completed_order(

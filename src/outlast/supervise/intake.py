@@ -58,7 +58,7 @@ def unaccepted(workspace: Workspace, place: Place, known: set[RunId]) -> list[Ru
     for name in sorted(set(names) - known):
         try:
             record = files.read(workspace.run(name).record)
-        except Damaged as error:
+        except WorldError as error:  # damaged, or not to be read now
             log.error("not accepted, and nothing else is stopped by it: %s", error)
             continue
         if record is not None and record.get("place") == place.name:

@@ -22,6 +22,7 @@ from outlast.supervise.wake import Wake
 log = logging.getLogger(__name__)
 BEAT_S = 10.0  # the longest sleep: a look at everything, whatever events say
 NO_TERM_S = 5.0  # between tries to open a term (a full disk)
+AGAIN_S = 2.0  # after a look that failed
 LINGER_S = 1.0  # with nothing to do, before leaving
 ROLL_BYTES, ROLL_S = 16 << 20, 86_400.0
 
@@ -58,17 +59,23 @@ def _terms(workspace: Workspace, place: Place, tools: Tools, manner: Manner, hol
             if _told_to_leave(wake, NO_TERM_S):
                 return OK
             continue
+        hold.say(wanted=True)
         log.info("place %s: term %d, %d runs", place.name, term.number, len(books.runs))
         turns = Turns(workspace, place, tools, manner, term, books, hold, wake)
         try:
             turns.begin(up=manner.up and first)
+            first = False
             code = _until_over(turns, hold, wake, manner)
         except journal.TermOver as error:
             log.warning("term %d ends: %s", term.number, error)
             code = None
+        except Damaged:
+            raise
+        except WorldError as error:  # unseen for now: look again in a new term
+            log.warning("term %d saw too little: %s", term.number, error)
+            code = OK if _told_to_leave(wake, AGAIN_S) else None
         finally:
             term.close()
-        first = False
         if code is not None:
             return code
 

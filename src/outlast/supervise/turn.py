@@ -204,12 +204,17 @@ class Turns:
         """1st INT: safe stop, 2nd: stop now. TERM: stop safely and leave the run resumable. HUP: nothing."""
         if number == signal.SIGHUP:
             return
+        again = [("now", "1")] if self._signals else []
+        try:
+            if number == signal.SIGTERM and not again:
+                requests.post(self.place, "down", None, [], f"signal {number}")
+            else:
+                requests.post(self.place, "stop", run, again, f"signal {number}")
+        except WorldError as error:  # a full disk: it is heard again at the next turn
+            log.warning("signal %d cannot be noted yet: %s", number, error)
+            self._wake.caught.append(number)
+            return
         self._signals += 1
-        if number == signal.SIGTERM and self._signals == 1:
-            requests.post(self.place, "down", None, [], f"signal {number}")
-        else:
-            now = [("now", "1")] if self._signals > 1 else []
-            requests.post(self.place, "stop", run, now, f"signal {number}")
 
     # --- deciding and doing ----------------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
     for each in chosen_formats:
         for candidate in each.find(Path(resume.root), CANDIDATES_MAX):
             found.append((candidate, each.inspect(candidate, LEVEL, WITHIN_S)))
-    choice = choose(found, order.attempt.n > 1)
+    choice = choose(found, order.had_checkpoint)
     return {
         "checkpoint": choice.candidate.path if choice.candidate else None,
         "step": choice.candidate.step if choice.candidate else None,

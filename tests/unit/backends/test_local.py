@@ -35,7 +35,7 @@ from outlast.facts import (
     Where,
 )
 from outlast.facts.codec import from_record
-from tests.contract.grounds import end_runners
+from tests.contract.grounds import end_all_of, end_runners
 from tests.unit.disk.faults import Child, open_descriptors
 
 ID = AttemptId(RunId("demo-20260102-030405"), 1)
@@ -87,6 +87,7 @@ def backend(tmp_path: Path) -> Iterator[LocalBackend]:
     made = LocalBackend(Workspace(str(tmp_path)), str(tmp_path / "floor"))
     yield made
     end_runners(made)
+    end_all_of(tmp_path)
 
 
 @pytest.fixture

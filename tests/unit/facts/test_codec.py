@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from outlast.disk import files, journal
@@ -36,7 +36,12 @@ from tests.unit.facts.shapes import all_entries, all_facts, any_fact
 
 NOW = Moment("boot", 1.5, 2.5)
 RUN = RunId("demo-20260102-030405")
-RELAXED = settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = settings(
+    deadline=None,
+    max_examples=10,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to make a failing value small takes minutes
+)
 FACTS = pytest.mark.parametrize("kind", all_facts(), ids=lambda kind: kind.__name__)
 ENTRIES = pytest.mark.parametrize("kind", Entry.__subclasses__(), ids=lambda kind: kind.__name__)
 

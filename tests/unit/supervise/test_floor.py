@@ -51,8 +51,13 @@ def test_a_runner_and_a_training_find_all_they_need_in_it(workspace: Workspace) 
     assert done.stdout.startswith(workspace.bin)
 
 
-def test_a_copy_that_is_whole_is_used_as_it_is(workspace: Workspace) -> None:
+def test_a_copy_that_is_whole_is_used_as_it_is(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     before = copy_of(workspace).stat()
+
+    def refuse(staging: str, quiet: int) -> None:
+        raise AssertionError("it is made anew")
+
+    monkeypatch.setattr(compileall, "compile_dir", refuse)
     assert copy_of(workspace).stat() == before
 
 
