@@ -47,6 +47,11 @@ class Announcer:
         for attempt in snapshot.get("attempts") or ():
             if attempt.get("verdict") and attempt["n"] not in self._ended and attempt["n"] <= upto:
                 self._ended.add(attempt["n"])
+                if attempt["n"] not in self._begun and attempt.get(
+                    "pid"
+                ):  # over before its beginning was looked for
+                    self._begun.add(attempt["n"])
+                    lines.append(_beginning(attempt["n"], {**attempt, "child": {"pid": attempt["pid"]}}))
                 lines.append(_end(attempt))
         return lines
 

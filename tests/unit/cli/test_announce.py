@@ -102,3 +102,8 @@ def test_conclusion_of_a_failure_says_why_and_what_to_do() -> None:
 
 def test_conclusion_of_a_cancellation_needs_no_advice() -> None:
     assert len(conclusion(snapshot_of("a-20260101-000000", outcome="cancelled"))) == 1
+
+
+def test_an_attempt_that_was_over_before_its_beginning_was_seen_still_began() -> None:
+    said = Announcer().news(running(attempts=[attempt(1, "failed", pid=9, resumed_from=None)]), 1, None)
+    assert [line.split()[:3] for line in said] == [["attempt", "1", "began"], ["attempt", "1", "ended:"]]
