@@ -37,7 +37,7 @@ def test_the_same_seed_gives_the_same_life() -> None:
 
 def test_lives_are_eventful() -> None:
     """A simulation in which little happens proves little."""
-    lives = [live(seed) for seed in range(40)]
+    lives = [live(seed) for seed in range(60)]
     log = "\n".join(line for lived in lives for line in lived.log)
     for event in (
         "found begun", "is killed", "starts anew", "is requeued", "watched by", "no room", "Repeated", "Reopened",
