@@ -247,7 +247,7 @@ def test_p13_term_to_an_inline_run_stops_it_safely_and_leaves_it_resumable(outla
     view = outlast.popen(
         "run", "--inline", "--name", "in", *checkpoints(outlast), "--", *training(outlast, 60)
     )
-    run = wait_for(lambda: _only_run(outlast), "the run")
+    run = wait_for(outlast.newest_run, "the run")
     outlast.says(run, "step 3")
     view.send_signal(signal.SIGTERM)
     assert view.wait(40) == 75
@@ -267,7 +267,7 @@ def test_l58_whatever_the_caller_left_open_or_unset_the_run_is_whole_and_private
     subprocess.run(
         ["sh", "-c", closed, "sh", *words], env=outlast.env, cwd=outlast.root, timeout=60, check=False
     )
-    run = wait_for(lambda: _only_run(outlast), "the run")
+    run = wait_for(outlast.newest_run, "the run")
     assert outlast.ended(run)["outcome"] == "completed"
     assert outlast.output(run).split() == ["0000", str(junk)]
     for folder, _, names in os.walk(outlast.workspace.hidden):
@@ -361,12 +361,3 @@ def test_a_wrong_configuration_is_named_with_file_line_and_nearest_key(
     done = outlast.outlast("run", "-d", "--", "true", expect=2)
     assert re.search(rf"outlast\.yaml.*{re.escape(says)}", done.stderr)
     assert not os.path.isdir(outlast.workspace.runs) or not os.listdir(outlast.workspace.runs)
-
-
-def _only_run(outlast: Bench):  # type: ignore[no-untyped-def]
-    try:
-        names = sorted(os.listdir(outlast.workspace.runs))
-    except FileNotFoundError:
-        return None
-    run = outlast.workspace.run(names[-1]) if names else None
-    return run if run is not None and os.path.exists(run.record) else None

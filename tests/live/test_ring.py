@@ -219,7 +219,7 @@ def test_l40_a_pause_survives_the_supervisor_and_resume_ends_it(outlast: Bench) 
 
 def test_l43_ctrl_c_stops_and_a_lost_terminal_only_detaches(outlast: Bench) -> None:
     view = outlast.popen("run", "--name", "first", "--", *training(outlast, 10_000))
-    run = wait_for(lambda: _newest(outlast), "the run")
+    run = wait_for(outlast.newest_run, "the run")
     outlast.says(run, "step 2")
     view.send_signal(signal.SIGHUP)
     view.wait(20)
@@ -231,7 +231,7 @@ def test_l43_ctrl_c_stops_and_a_lost_terminal_only_detaches(outlast: Bench) -> N
 
 def test_l43_sigint_in_the_view_cancels_the_run_with_130(outlast: Bench) -> None:
     view = outlast.popen("run", "--name", "second", "--stop-grace", "1s", "--", *training(outlast, 10_000))
-    run = wait_for(lambda: _newest(outlast), "the run")
+    run = wait_for(outlast.newest_run, "the run")
     outlast.says(run, "step 2")
     view.send_signal(signal.SIGINT)
     assert view.wait(40) == 130
@@ -324,14 +324,3 @@ def test_a_view_in_a_terminal_shows_the_output_and_a_live_line(outlast: Bench) -
     assert os.waitstatus_to_exitcode(status) == 0
     assert b"step 20" in seen
     assert b"completed" in seen
-
-
-def _newest(outlast: Bench):  # type: ignore[no-untyped-def]
-    try:
-        names = sorted(os.listdir(outlast.workspace.runs))
-    except FileNotFoundError:
-        return None
-    return outlast.workspace.run(names[-1]) if names else None
-
-
-__all__ = ["subprocess"]

@@ -68,6 +68,15 @@ class Bench:
         self._started.append(process)
         return process
 
+    def newest_run(self) -> RunFolder | None:
+        """The run that was accepted last; None: none yet."""
+        try:
+            names = sorted(os.listdir(self.workspace.runs))
+        except FileNotFoundError:
+            return None
+        run = self.workspace.run(names[-1]) if names else None
+        return run if run is not None and os.path.exists(run.record) else None
+
     def show(self, run: RunFolder) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.outlast("show", run.id, "--json").stdout)
         return answer
