@@ -26,8 +26,8 @@ is asked for).
 | signal | foreground view of `run` | `run --inline` | `up`, service |
 |---|---|---|---|
 | INT (Ctrl-C) | 1st: safe stop, 2nd: stop now | the same | the supervisor leaves, runs go on |
-| TERM | detach | safe stop, the run stays resumable | the supervisor leaves, runs go on |
-| HUP (terminal lost) | detach | ignored | reads the configuration anew |
+| TERM | detach (75) | safe stop, the run stays resumable | the supervisor leaves, runs go on |
+| HUP (terminal lost) | detach (75) | ignored | reads the configuration anew |
 
 Only a request (`stop`, Ctrl-C in the view) cancels a run. A signal to the training or its runner from outside is an
 interruption, and the run resumes.
@@ -53,7 +53,7 @@ interruption, and the run resumes.
 | 4 | refused, with the reason |
 | 5 | the outcome is unknown |
 | 70 | a bug of outlast |
-| 75 | try again: another holder, no answer yet, stopped and resumable |
+| 75 | try again: another holder, no answer yet, stopped and resumable; of `run`, that only its view has ended |
 | 130 | cancelled |
 
 A training says 75 for "stopped on request, resume me" and 93 for "do not restart me".

@@ -49,6 +49,7 @@ class Driver:
         self.runners: list[Runner] = []
         files.make_directory(self.folder.path)
         files.make_directory(self.place.path)
+        files.make_once(self.run.record, {"schema": 1, "type": "Spec", "run": RUN, "place": "local"})
         self.caller = {"PATH": os.environ["PATH"], "HOME": str(root)}
         self.caller_is({})
 

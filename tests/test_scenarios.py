@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.plant import Mutant
+from tests.mutants.plant import OURS_FIRST, Mutant
 from tests.mutants.registry import MUTANTS
 from tests.scenarios import SCENARIOS, Scenario
 
@@ -60,7 +60,7 @@ def test_every_fault_is_planted_where_the_first_test_sees_it(row: Scenario) -> N
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: str(mutant.name))
 def test_every_planted_bug_still_fits(mutant: Mutant) -> None:
     """A text to patch that is gone would be found by `make mutants` only, which nobody runs every day."""
-    for patch in mutant.patches:
+    for patch in (OURS_FIRST, *mutant.patches):
         text = (ROOT / "src" / "outlast" / patch.file).read_text(encoding="utf-8")
         assert text.count(patch.old) == 1, f"{patch.file}: {patch.old!r}"
 

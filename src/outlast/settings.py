@@ -57,9 +57,17 @@ def seconds(text: str) -> float:
     while match := _PART.match(text, position):
         total += float(match[1]) * _UNITS_S[match[2]]
         position = match.end()
-    if not text or position != len(text):
+    if not text or position != len(text) or total == float("inf"):
         raise ValueError(f"{text!r} is not a duration: write 90s, 30m, 1h30m or 2d")
     return total
+
+
+def seconds_above_zero(text: str) -> float:
+    """The same for a limit, which zero would make one that nothing can keep."""
+    found = seconds(text)
+    if found <= 0:
+        raise ValueError(f"{text!r} is no limit: write a duration above zero")
+    return found
 
 
 def size(text: str) -> int:
@@ -161,7 +169,7 @@ class _Reader:
         """limits.stall: any section name -> a duration, or auto (no limit of one's own)."""
         for name, value in self._pairs(node, key, None):
             if getattr(value, "value", None) != AUTO:
-                self._stalls[name] = self._scalar(f"{key}.{name}", value, seconds)
+                self._stalls[name] = self._scalar(f"{key}.{name}", value, seconds_above_zero)
             self._origins[f"{key}.{name}"] = self._place(value)
 
     def _pairs(self, node: Node, where: str, known: list[str] | None) -> Iterator[tuple[str, Node]]:

@@ -1,7 +1,8 @@
 """Where backends are tried: a workspace with one run, a way to let the world go on, and the faults it can have.
 
-    RealGround      LocalBackend with the real ground floor, or with a runner of sixty lines
+    RealGround      LocalBackend or ToyBackend with the real ground floor, or with a runner of sixty lines
     FakeGround      FakeBackend on a FakeHost
+    TableGround     the same, reached through the table of backends
 
 Knows how trainings are counted, ended and cleaned up after. Refuses to know what a backend must do.
 """
@@ -10,6 +11,7 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Protocol
 
 import outlast
 from outlast.backends.local import LocalBackend
+from outlast.cli.backends import Backends
 from outlast.disk import files, identity
 from outlast.disk.attempt import doors
 from outlast.disk.layout import AttemptFolder, Workspace
@@ -60,9 +63,17 @@ class Ground(Protocol):
     def close(self) -> None: ...
 
 
+def accepted(folder: Path) -> Workspace:
+    """A workspace in which the run was accepted: its run.json stands."""
+    made = Workspace(str(folder))
+    files.make_directory(made.run(RUN).path)
+    files.make_once(made.run(RUN).record, {"schema": 1, "type": "Spec", "run": RUN, "backend": "local"})
+    return made
+
+
 class FakeGround:
     def __init__(self, folder: Path) -> None:
-        self.workspace = Workspace(str(folder))
+        self.workspace = accepted(folder)
         self.host = FakeHost(self.workspace)
 
     def backend(self) -> Backend:
@@ -94,19 +105,32 @@ class FakeGround:
         return
 
 
+class TableGround(FakeGround):
+    def backend(self) -> Backend:
+        return Backends(self.workspace, "", {"local": lambda *_: FakeBackend(self.host)})
+
+
+class Starts(Backend, Protocol):
+    """A backend whose runners are its children."""
+
+    _children: dict[AttemptId, "subprocess.Popen[bytes]"]
+
+
 class RealGround:
     """Trainings are shells that wait at a pipe. Everything that was started is dead when `close` returns."""
 
-    def __init__(self, folder: Path, floor: str) -> None:
-        self.workspace, self.folder, self._floor = Workspace(str(folder)), folder, floor
+    def __init__(
+        self, folder: Path, floor: str, make: Callable[[Workspace, str], Starts] = LocalBackend
+    ) -> None:
+        self._make = make
+        self.workspace, self.folder, self._floor = accepted(folder), folder, floor
         self._ends: dict[int, int] = {}
-        self._backends: list[LocalBackend] = []
+        self._backends: list[Starts] = []
         env = {"schema": 1, "env": {"PATH": os.environ["PATH"]}}
-        files.make_directory(self.workspace.run(RUN).path)
         files.make_once(self.workspace.run(RUN).env, env)
 
     def backend(self) -> Backend:
-        self._backends.append(LocalBackend(self.workspace, self._floor))
+        self._backends.append(self._make(self.workspace, self._floor))
         return self._backends[-1]
 
     def until(self, condition: Callable[[], bool]) -> None:
@@ -182,9 +206,9 @@ class RealGround:
         return "\n".join(log.read_text() for log in logs)
 
 
-def end_runners(backend: LocalBackend) -> None:
+def end_runners(backend: Starts) -> None:
     """All that it started and did not see end, and the one in waiting."""
-    spare = backend._runners._spare
+    spare = backend._runners._spare if isinstance(backend, LocalBackend) else None
     for child in (*backend._children.values(), *([spare] if spare else [])):
         if child.stdin is not None:
             child.stdin.close()

@@ -25,6 +25,8 @@ def main() -> int:
     before = folder.before()
     if before is not None and not attempt.is_over(before):
         return 75
+    if files.read(folder.run().record) is None and files.read(folder.claim) is None:
+        return 75
     signal.signal(signal.SIGUSR2, lambda number, frame: obey(folder))
     me = identity.identity()
     where = {"type": "Where", "backend": "local", "host": me["host"]}

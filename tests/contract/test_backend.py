@@ -36,7 +36,18 @@ from outlast.facts import (
 )
 from outlast.seams import Backend
 from tests.contract import small_runner
-from tests.contract.grounds import RUN, SOURCE, FakeGround, Ground, RealGround, doors_of, is_begun, order
+from tests.contract.grounds import (
+    RUN,
+    SOURCE,
+    FakeGround,
+    Ground,
+    RealGround,
+    TableGround,
+    doors_of,
+    is_begun,
+    order,
+)
+from tests.contract.toy_backend import ToyBackend
 
 FIRST, SECOND = AttemptId(RUN, 1), AttemptId(RUN, 2)
 
@@ -44,6 +55,9 @@ FIRST, SECOND = AttemptId(RUN, 1), AttemptId(RUN, 2)
 # The folder of the workspace, and a copy of the ground floor whose runner is the small one -> a ground.
 GROUNDS: dict[str, Callable[[Path, Path], Ground]] = {
     "fake": lambda folder, small: FakeGround(folder),
+    "the table": lambda folder, small: TableGround(folder),
+    "toy, small runner": lambda folder, small: RealGround(folder, str(small), ToyBackend),
+    "toy": lambda folder, small: RealGround(folder, str(SOURCE.parent), ToyBackend),
     "local, small runner": lambda folder, small: RealGround(folder, str(small)),
     "local": lambda folder, small: RealGround(folder, str(SOURCE.parent)),
 }
@@ -225,6 +239,15 @@ def test_a_late_launch_of_what_was_called_off_finds_the_door_shut(ground: Ground
     assert ground.begun() == 1  # the second attempt, because the first is over
     assert isinstance(doors_of(ground, FIRST), Shut)
     assert isinstance(doors_of(ground, SECOND), Begun)
+
+
+def test_a_late_launch_of_a_run_that_was_removed_begins_nothing(ground: Ground, backend: Backend) -> None:
+    """From a supervisor that does not know it, and made the folder of the attempt again."""
+    late = order(ground)
+    files.remove(ground.workspace.run(RUN).record)
+    backend.launch([late])
+    ground.until(lambda: presence_of(ground, backend, FIRST) == Absent(None))  # its runner came and left
+    assert ground.begun() == 0
 
 
 def test_a_launch_of_the_next_attempt_does_nothing_while_the_one_before_is_not_over(

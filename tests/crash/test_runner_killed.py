@@ -208,5 +208,6 @@ def test_killed_at_random_moments_two_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)  # about half a second a life, more on a busy machine
 def test_killed_at_random_moments_three_hundred_times(tmp_path: Path) -> None:
     at_random(tmp_path, lives=300, seed=11)

@@ -27,6 +27,10 @@ def test_stop_pause_resume_retry_return_when_it_has_happened(outlast: Bench) -> 
     outlast.started(run)
     outlast.outlast("pause", run.id, "--reason", "the GPU is needed")
     assert rows(outlast)[run.id] == "paused"
+    told = outlast.outlast("why", run.id).stdout
+    assert "asked for: the GPU is needed" in next(
+        line for line in told.splitlines() if line.startswith("Now:")
+    )
     outlast.outlast("resume", run.id)
     outlast.started(run, 2)
     wait_for(lambda: rows(outlast)[run.id] == "running", "running again")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from outlast.disk import identity
+from outlast.disk import files, identity, requests
 from outlast.disk.layout import RunFolder
 from tests.live.workspace import PYTHON, Bench, wait_for
 
@@ -138,7 +138,7 @@ def test_a_reader_that_leaves_detaches(outlast: Bench) -> None:
         capture_output=True,
         text=True,
     )
-    assert done.stdout.splitlines() == ["line 0", "0"]
+    assert done.stdout.splitlines() == ["line 0", "75"]
     assert "detached" in done.stderr
     assert outlast.ended(the_run(outlast))["outcome"] == "completed"
 
@@ -167,9 +167,45 @@ def test_term_detaches_and_says_how_to_look_again(outlast: Bench) -> None:
     outlast.says(run, "line 5")
     view.send_signal(signal.SIGTERM)
     _, err = view.communicate(timeout=20)
-    assert view.returncode == 0
+    assert view.returncode == 75
     assert f"outlast logs -f {run.id}" in err
     assert outlast.ended(run)["outcome"] == "completed"
+
+
+def test_a_lost_terminal_is_told_from_a_completed_run(outlast: Bench, terminal: type[Terminal]) -> None:
+    screen = terminal(outlast, "run", "--", *python(COUNT, "100"))
+    screen.until(b"line 5")
+    os.close(screen.fd)
+    assert os.waitstatus_to_exitcode(os.waitpid(screen.pid, 0)[1]) == 75
+    assert outlast.ended(the_run(outlast))["outcome"] == "completed"
+
+
+@pytest.mark.parametrize("way", [["--detach"], [], ["--wait"]])
+def test_a_run_that_begins_as_an_idle_supervisor_leaves_is_served(outlast: Bench, way: list[str]) -> None:
+    """We are the holder of the place, hear nothing any more, and were told to leave."""
+    files.make_directory(outlast.place.path)
+    holding = files.open_lock(outlast.place.lock)
+    fcntl.flock(holding, fcntl.LOCK_EX)
+    files.replace(outlast.place.supervisor, {"wanted": False, "host": os.uname().nodename})
+    asking = outlast.popen("run", *way, "--", *python(COUNT, "3"))
+    wait_for(lambda: requests.numbers(outlast.place), "the request")
+    os.close(holding)
+    asking.communicate(timeout=60)
+    assert asking.returncode == 0
+    assert outlast.ended(the_run(outlast))["outcome"] == "completed"
+
+
+def test_who_leaves_while_a_run_is_announced_leaves_a_run_that_is_served(outlast: Bench) -> None:
+    files.make_directory(outlast.place.path)
+    holding = files.open_lock(outlast.place.lock)
+    fcntl.flock(holding, fcntl.LOCK_EX)
+    view = outlast.popen("run", "--", *python(COUNT, "3"))
+    wait_for(lambda: requests.numbers(outlast.place), "the request")
+    view.send_signal(signal.SIGHUP)
+    os.close(holding)
+    view.communicate(timeout=60)
+    assert view.returncode == 75
+    assert outlast.ended(the_run(outlast))["outcome"] == "completed"
 
 
 def test_nohup_stays_in_force(outlast: Bench) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -300,8 +301,42 @@ def test_rm_and_archive_take_an_ended_run_away_only_when_their_record_is_settled
     outlast.outlast("archive", second.id)
     packed = Path(outlast.workspace.archive) / f"{second.id}.tar.gz"
     wait_for(lambda: packed.exists() and not os.path.exists(second.path), "the pack")
-    listing = outlast.outlast("ls", "--all").stdout
-    assert first.id not in listing
+    assert json.loads(outlast.outlast("ls", "--all", "--json").stdout) == []
+
+
+def clearing_processes(outlast: Bench) -> list[int]:
+    found = []
+    for pid in outlast.members():
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"clear" in words:
+            found.append(pid)
+    return found
+
+
+def test_r26_a_killed_archive_is_begun_again_and_nobody_waits_for_it(outlast: Bench) -> None:
+    big, small = outlast.start(command=["true"]), outlast.start(command=["true"])
+    outlast.ended(big)
+    outlast.ended(small)
+    weights = os.urandom(48 << 20)
+    Path(big.path, "model.pt").write_bytes(weights)
+    archiving = outlast.popen("archive", big.id)
+    (pid,) = wait_for(lambda: clearing_processes(outlast), "the process that packs")
+    os.kill(pid, signal.SIGSTOP)
+    outlast.outlast("rm", small.id)
+    assert not os.path.exists(small.path)
+    assert archiving.poll() is None
+    os.kill(pid, signal.SIGKILL)
+    assert archiving.wait(60) == 0
+    assert not os.path.exists(big.path)
+    assert os.listdir(outlast.workspace.archive) == [f"{big.id}.tar.gz"]
+    with tarfile.open(outlast.workspace.pack(big.id)) as pack:
+        file = pack.extractfile(f"{big.id}/model.pt")
+        assert file is not None
+        assert file.read() == weights
+    wait_for(lambda: not os.listdir(outlast.workspace.trash), "the trash to be emptied")
 
 
 def test_i5_a_request_posted_while_nobody_lives_is_answered_by_the_next_supervisor(outlast: Bench) -> None:

@@ -30,6 +30,29 @@ def ending(record: dict[str, Any]) -> Ending:
     return from_record(record, Ending)
 
 
+# --- the beginning ------------------------------------------------------------------------------------------------
+
+
+def test_a_launch_that_comes_after_its_run_was_removed_begins_nothing(attempt: Driver) -> None:
+    attempt.order(["touch", str(attempt.root / "ran")])
+    os.unlink(attempt.run.record)
+    runner = attempt.start()
+    assert runner.wait(20) == 75
+    assert "the run was removed" in said_by(runner)
+    assert not os.path.exists(attempt.folder.claim)
+    assert not (attempt.root / "ran").exists()
+
+
+def test_what_has_begun_is_watched_to_its_end_whatever_is_missing(attempt: Driver) -> None:
+    attempt.order(["sh", "-c", "echo up; sleep 1"])
+    runner = attempt.start()
+    attempt.says("up")
+    kill(runner)
+    os.unlink(attempt.run.record)
+    assert attempt.start().wait(20) == 0
+    assert attempt.exit()["type"] == "Ending"
+
+
 # --- the end ------------------------------------------------------------------------------------------------------
 
 

@@ -219,7 +219,7 @@ def test_l43_a_lost_terminal_is_no_reason(attempt: Driver) -> None:
 def test_a_timeout_is_a_safe_stop(attempt: Driver) -> None:
     begun(attempt, [*python(OBEDIENT), "0"], timeout_s=1.0)
     end = left(attempt)
-    assert (end.exit, end.told, end.told_by) == (Exited(75), "stop", "timeout: 1 s")
+    assert (end.exit, end.told, end.told_by) == (Exited(75), "stop", "timeout: 1 s were left")
     assert "saved" in attempt.output()
 
 

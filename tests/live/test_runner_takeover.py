@@ -138,7 +138,7 @@ def test_a_timeout_counts_from_the_start_of_the_training(attempt: Driver) -> Non
     heir = taken_over(attempt)
     assert heir.wait(20) == 0
     end = ending(attempt)
-    assert end.told_by == "timeout: 2 s"
+    assert end.told_by == "timeout: 2 s were left"
     assert end.lasted_s is not None
     assert end.lasted_s < 5
 
@@ -256,6 +256,17 @@ def test_after_a_reboot_all_of_it_is_dead(attempt: Driver) -> None:
     assert end.exit == Lost("reboot")
     assert end.word is not None
     assert (end.word.state, end.lasted_s) == ("REBOOT", None)
+
+
+def test_what_was_published_before_a_reboot_is_kept(attempt: Driver) -> None:
+    """So that a wall limit counts its time, and nobody is told that no step was reached."""
+    forge(attempt, started=True, boot="11111111-2222-3333-4444-555555555555", pid=os.getpid())
+    shown = {"schema": 1, "step": 70, "total": 100, "first_step": 1, "loss": 0.5, "elapsed_s": 3600.5}
+    files.replace(attempt.folder.progress, shown)
+    assert attempt.start().wait(20) == 0
+    end = ending(attempt)
+    assert end.exit == Lost("reboot")
+    assert (end.lasted_s, end.first_step, end.last_step, end.total, end.loss) == (3600.5, 1, 70, 100, 0.5)
 
 
 def test_a_reboot_before_the_start_costs_nothing(attempt: Driver) -> None:

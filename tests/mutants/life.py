@@ -5,14 +5,6 @@ Each is the fault of a scenario in `tests/scenarios.py`; most of their tests are
 
 from tests.mutants.plant import Mutant, Patch
 
-# A supervisor in the background starts isolated and finds its packages by the folders that it is told, behind those of
-# the interpreter: here the planted copy has to stand before the installed one.
-OURS_FIRST = Patch(
-    "supervise/start.py",
-    "sys.path += [p for p in sys.argv.pop(1).split(':') if p not in sys.path]; ",
-    "sys.path[:0] = sys.argv.pop(1).split(':'); ",
-)
-
 RING = "tests/live/test_ring.py"
 HARD = "tests/live/test_hardships.py"
 LEFT = "tests/live/test_scenarios_left.py"
@@ -29,7 +21,6 @@ TAKEN_OVER = (
         "a-locked-claim-is-a-dead-runner",
         "a runner that this very supervisor did not start is taken for one that is gone",
         (
-            OURS_FIRST,
             Patch(
                 "backends/local/__init__.py",
                 "        if locked:\n            return Running(",
@@ -60,10 +51,7 @@ TAKEN_OVER = (
     Mutant(
         "the-oldest-checkpoint-is-taken",
         "an attempt resumes from the oldest checkpoint that is whole",
-        (
-            OURS_FIRST,
-            Patch("decide/resume.py", "_age(pair[0]), reverse=True)", "_age(pair[0]))"),
-        ),
+        (Patch("decide/resume.py", "_age(pair[0]), reverse=True)", "_age(pair[0]))"),),
         (
             f"{RING}::test_l3_a_killed_training_resumes_from_its_newest_checkpoint",
             "tests/unit/decide/test_resume.py",
@@ -97,7 +85,6 @@ TAKEN_OVER = (
         "what-began-elsewhere-is-judged-here",
         "the end of an attempt of another host is recorded here, by its backend and by a runner",
         (
-            OURS_FIRST,
             Patch(
                 "backends/local/__init__.py",
                 '        if runner["host"] != identity.host():\n',
@@ -115,7 +102,6 @@ TAKEN_OVER = (
         "a-chosen-attempt-is-launched-once",
         "a launch that was journaled and may never have happened is not repeated",
         (
-            OURS_FIRST,
             Patch(
                 "decide/core.py",
                 "            return _call_off(book, attempt, sight) or _again(spec, book, phase, now, term)\n",
@@ -132,7 +118,6 @@ TAKEN_OVER = (
         "the-ground-floor-is-copied-in-place",
         "half a copy of the ground floor is taken for a whole one",
         (
-            OURS_FIRST,
             Patch(
                 "supervise/floor.py",
                 "    if _digest(_sources(package)) != _digest(sources):\n",
@@ -177,7 +162,6 @@ PLACE = (
         "any-lock-file-will-do",
         "whether the lock that is held is still the one that others would try is not looked at",
         (
-            OURS_FIRST,
             Patch(
                 "supervise/hold.py",
                 "            return os.path.samestat(os.stat(self.place.lock), os.fstat(self._fd))\n",
@@ -202,7 +186,6 @@ PLACE = (
         "an-idle-supervisor-leaves",
         "one that is to stay leaves when it has nothing to do",
         (
-            OURS_FIRST,
             Patch("supervise/loop.py", "LINGER_S = 1.0  #", "LINGER_S = 0.05  #"),
             Patch(
                 "supervise/loop.py", " >= LINGER_S and (turns.is_down() or not manner.stay):", " >= LINGER_S:"
@@ -214,7 +197,6 @@ PLACE = (
         "a-pause-ends-with-its-supervisor",
         "a supervisor that takes over lets paused runs go on",
         (
-            OURS_FIRST,
             Patch(
                 "supervise/turn.py",
                 "        self._write(entries)\n        requests.remove_settled(",
@@ -246,7 +228,6 @@ PLACE = (
         "one-damaged-run-stops-all",
         "a run whose records cannot be read keeps every other run from being looked at",
         (
-            OURS_FIRST,
             Patch(
                 "supervise/observe.py",
                 "        except WorldError as error:\n            unseen[run] = str(error)\n",
@@ -346,7 +327,6 @@ ENDED = (
                 "    if len(early) == EARLY_DEATHS and all(map(is_early, early)):\n",
                 "    if False:\n",
             ),
-            OURS_FIRST,
         ),
         (
             f"{RING}::test_r36_three_deaths_before_the_first_step_end_the_run_at_once",
@@ -412,9 +392,9 @@ TOLD = (
         (
             Patch(
                 "cli/view.py",
-                "        raise Leave(number)\n\n    def _post(",
+                "        if self.may_post.is_set() or self._asked_early is not None:\n",
                 "        threading.Thread(target=self._post, args=(True,)).start()\n"
-                "        raise Leave(number)\n\n    def _post(",
+                "        if self.may_post.is_set() or self._asked_early is not None:\n",
             ),
         ),
         (f"{RING}::test_l43_ctrl_c_stops_and_a_lost_terminal_only_detaches",),
@@ -513,7 +493,6 @@ KEPT = (
         "a-torn-tail-is-damage",
         "a journal whose last record was cut or zero-filled is not read at all",
         (
-            OURS_FIRST,
             Patch(
                 "disk/journal.py",
                 "        lines, size, crc = scan(data)\n        _check_seal(",
@@ -547,7 +526,7 @@ KEPT = (
     Mutant(
         "a-damaged-seal-is-read-as-far-as-it-goes",
         "a supervisor goes on from a history of which a sealed part is bent",
-        (OURS_FIRST, Patch("disk/journal.py", "        _check_seal(path, seal, data, size, crc)\n", "")),
+        (Patch("disk/journal.py", "        _check_seal(path, seal, data, size, crc)\n", ""),),
         (f"{HARD}::test_l23_a_sealed_record_that_is_damaged_stops_the_place_loudly_and_never_starts_empty",),
     ),
     Mutant(
@@ -598,7 +577,6 @@ KEPT = (
         "output-goes-through-the-runner",
         "what a training prints goes through a process of ours, which may die",
         (
-            OURS_FIRST,
             Patch(
                 "runner/begin.py",
                 '    ours, theirs = spawn.open_terminal() if order.get("tty") else (None, None)\n',
@@ -638,7 +616,7 @@ KEPT = (
     Mutant(
         "the-supervisors-environment-is-the-trainings",
         "a training gets the environment of whoever happened to start the supervisor",
-        (OURS_FIRST, Patch("runner/begin.py", '        caller["env"],\n', "        dict(os.environ),\n")),
+        (Patch("runner/begin.py", '        caller["env"],\n', "        dict(os.environ),\n"),),
         (f"{RING}::test_p15_each_run_has_its_callers_environment_at_every_attempt",),
     ),
     Mutant(

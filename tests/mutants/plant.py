@@ -1,6 +1,7 @@
 """Plants one bug in a copy of the source and runs the tests that should see it.
 
-Knows copies, patches and pytest's exit codes. Refuses to know the bugs.
+Knows copies, patches, how every process of a test comes to run the copy, and pytest's exit codes. Refuses to know the
+bugs.
 """
 
 from __future__ import annotations
@@ -28,6 +29,15 @@ class Patch(NamedTuple):
     new: str
 
 
+# A process in the background starts isolated and finds its packages by the folders that it is told, behind those of
+# the interpreter, where outlast is installed: in the copy, the told folders come first.
+OURS_FIRST = Patch(
+    "supervise/start.py",
+    "sys.path += [p for p in sys.argv.pop(1).split(':') if p not in sys.path]; ",
+    "sys.path[:0] = sys.argv.pop(1).split(':'); ",
+)
+
+
 class Mutant(NamedTuple):
     """`says` is the bug in words; `tests` are pytest selections, each of which has to turn red."""
 
@@ -48,7 +58,7 @@ def plant(mutant: Mutant) -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="outlast-mutant-") as folder:
         source = Path(folder, "src")
         shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
-        for patch in mutant.patches:
+        for patch in (OURS_FIRST, *mutant.patches):
             path = source / "outlast" / patch.file
             text = path.read_text(encoding="utf-8") if path.exists() else ""
             if text.count(patch.old) != 1:

@@ -4,8 +4,12 @@ To add one: write a Mutant whose `old` text stands once in its file. A patch tha
 skipped, so a bug stays planted while its room is rebuilt.
 """
 
+from tests.mutants.backends import BACKENDS
+from tests.mutants.command import COMMAND
+from tests.mutants.hearing import HEARING
 from tests.mutants.life import LIVES as WHOLE_LIVES
 from tests.mutants.plant import Mutant, Patch
+from tests.mutants.removing import REMOVING
 
 LIVES = "tests/simulate/test_lives.py -k known_seeds"
 MODEL = "tests/model/test_walk.py -k small_world"
@@ -63,8 +67,8 @@ DECIDE = (
         (
             Patch(
                 "decide/core.py",
-                '    final = want in ("stop", "stop-now")\n',
-                '    final = want in ("stop", "stop-now")\n'
+                "    final = ends_with_this(book)\n",
+                "    final = ends_with_this(book)\n"
                 "    if final:\n"
                 "        return Decision((Finished(at=sight.now, run=attempt.run, why='', outcome='cancelled'),))\n",
             ),
@@ -323,18 +327,16 @@ GROUND = (
         ),
         ("tests/live/test_runner_life.py",),
     ),
-    Mutant(
-        "the-lease-only-above-2",
-        "the lease is inherited on a high descriptor alone, which Python's subprocess closes",
-        (
-            Patch(
-                "runner/spawn.py",
-                "        standard = (plan.lease, plan.log, plan.log)\n",
-                '        standard = (os.open("/dev/null", os.O_RDONLY), plan.log, plan.log)\n',
-            ),
-        ),
-        ("tests/live/test_runner_life.py",),
-    ),
 )
 
-MUTANTS: tuple[Mutant, ...] = (*DECIDE, *SEALS, *RING, *GROUND, *WHOLE_LIVES)
+MUTANTS: tuple[Mutant, ...] = (
+    *DECIDE,
+    *SEALS,
+    *RING,
+    *GROUND,
+    *COMMAND,
+    *HEARING,
+    *REMOVING,
+    *BACKENDS,
+    *WHOLE_LIVES,
+)

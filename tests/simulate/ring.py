@@ -161,6 +161,7 @@ class Supervisor:
                 newest=self._newest(run) if isinstance(seen, Closed) else None,
                 holds=self.holds,
                 granted=run in grants.granted,
+                asked=self.asked,
             )
             decision = decide(self.world.specs[run], book, sight, term.number)
             entries += decision.entries

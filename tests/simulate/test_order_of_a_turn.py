@@ -26,6 +26,7 @@ from outlast.facts.codec import from_lines, from_record, to_record
 from outlast.supervise import observe
 from outlast.supervise.books import Books, entries_of
 from outlast.supervise.hold import Hold
+from outlast.supervise.remove import Child, Removals
 from outlast.supervise.tools import Manner, Tools
 from outlast.supervise.turn import Turns
 from outlast.supervise.wake import Wake
@@ -91,15 +92,22 @@ def workspace(tmp_path: Path) -> Workspace:
     return made
 
 
+def nobody(words: Sequence[str]) -> Child:
+    raise AssertionError(f"nobody is to be started: {words}")
+
+
 @contextmanager
-def term(workspace: Workspace, backend: Scribe) -> Iterator[tuple[Turns, journal.Term, Books]]:
+def term(
+    workspace: Workspace, backend: Scribe, removals: Removals | None = None
+) -> Iterator[tuple[Turns, journal.Term, Books]]:
     """One term of the place, from its opening to its end."""
 
     def complete(spec: Spec, order: Order, folder: AttemptFolder) -> Order:
         return order
 
     place = workspace.place("local")
-    tools = Tools(backend, (), complete, lambda: 1, ())
+    removals = removals or Removals(workspace, place, nobody)
+    tools = Tools(backend, (), complete, lambda: 1, (), removals)
     with Hold(place, (), None) as hold:
         wake = Wake(())
         opened, history = journal.take_over(place.journal, hold.identity, moment())

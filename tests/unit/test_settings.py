@@ -140,6 +140,7 @@ def test_unknown_key_is_named_with_its_line_and_the_nearest(
         ("limits:\n  stop_grace: yes\n", 2, "limits.stop_grace"),
         ("limits:\n  stall: 30m\n", 2, "limits.stall"),
         ("limits:\n  stall:\n    eval: soon\n", 3, "limits.stall.eval"),
+        ("limits:\n  stall:\n    eval: 0s\n", 3, "limits.stall.eval: '0s' is no limit"),
         ("log: {max: big}\n", 1, "log.max"),
         ("slots: 3\n", 1, "slots"),
         ("- slots\n", 1, "mapping"),

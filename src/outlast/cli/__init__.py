@@ -38,9 +38,12 @@ def main(words: "list[str] | None" = None) -> int:
 
 
 def _flush() -> None:
-    """Now rather than at exit, where a reader that left would become a traceback."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
+    """Now rather than at exit, where a reader that left would become a traceback. It changes no exit code."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
 
 
 def _forget_output() -> None:

@@ -46,14 +46,19 @@ def accept(workspace: Workspace, wanted: Spec, environment_: Mapping[str, str]) 
     return spec
 
 
-def announce(workspace: Workspace, spec: Spec) -> None:
-    """Ask the place's supervisor to take the run, and make sure there is one. Raises WorldError: the run is accepted
-    all the same, and the next supervisor takes it."""
+def announce(workspace: Workspace, spec: Spec, *, wait: bool = True) -> None:
+    """Ask the place's supervisor to take the run, and until it is journaled that one has, make sure that there is one:
+    whoever held the place when we asked may just have been leaving. Raises WorldError and TryAgain (the run is
+    accepted all the same, and the next supervisor takes it), RefusedError (declined)."""
+    from outlast.cli import ask
     from outlast.supervise import start
 
+    place = workspace.place(spec.place)
     try:
-        requests.post(workspace.place(spec.place), "accept", spec.run, [], "outlast run")
+        number = requests.post(place, "accept", spec.run, [], "outlast run")
         start.ensure(workspace, spec.place, up=True)  # who starts a run takes back an earlier `down`
+        if wait:
+            ask.await_answer(workspace, place, number, f"run {spec.run}", goes_on=True)
     except WorldError as error:
         raise WorldError(f"{spec.run} is accepted, but nobody serves it yet: {error}") from error
 

@@ -45,7 +45,7 @@ def fulfil(workspace: Workspace, wishes: list[Wish], *, wait: bool) -> None:
     only_ended = True
     for wish, place, number in posted:
         try:
-            await_answer(workspace, place, number, f"{wish.verb} {wish.run}")
+            await_answer(workspace, place, number, f"{wish.verb} {wish.run}", goes_on=wish.goes_on)
         except RefusedError as refusal:
             refusals.append(str(refusal))
             ended = phase_of(workspace, wish.run) == "ended"
@@ -81,8 +81,11 @@ def ensure(workspace: Workspace, place: Place, *, goes_on: bool = False) -> None
     start.ensure(workspace, place.name, up=goes_on)
 
 
-def await_answer(workspace: Workspace, place: Place, number: int, what: str) -> None:
-    """Until the valid history holds the request's record. Raises RefusedError if it was declined, TryAgain."""
+def await_answer(
+    workspace: Workspace, place: Place, number: int, what: str, *, goes_on: bool = False
+) -> None:
+    """Until the valid history holds the request's record; as long, a supervisor is started whenever nobody holds the
+    place. Raises RefusedError if it was declined, TryAgain, WorldError."""
     deadline = time.monotonic() + ANSWER_S
     start_again = time.monotonic() + START_AGAIN_S
     seen: object = None
@@ -97,7 +100,7 @@ def await_answer(workspace: Workspace, place: Place, number: int, what: str) -> 
                 return
         if time.monotonic() > start_again and quick.is_held(place.lock) is False:
             start_again = time.monotonic() + START_AGAIN_S
-            ensure(workspace, place)
+            ensure(workspace, place, goes_on=goes_on)
         time.sleep(POLL_S)
     raise TryAgain(
         f"{what}: asked for (request {number} of place {place.name}), but no supervisor has answered within "

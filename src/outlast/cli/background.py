@@ -1,14 +1,16 @@
-"""The programs that run in the background: `supervise ROOT PLACE [--up] [--stay]` and `ready ATTEMPT_DIR ORDER`.
+"""The programs that run in the background: `supervise ROOT PLACE [--up] [--stay]`, `ready ATTEMPT_DIR ORDER` and
+`clear ROOT PLACE NAME [RUN=REQUEST...]`.
 
-Knows how hands are wired to the ring. Refuses to know what either does.
+Knows how hands are wired to the ring. Refuses to know what any of them does.
 """
 
 import logging
 import os
 import sys
+from collections.abc import Sequence
 
-from outlast.backends.local import LocalBackend
 from outlast.checkpoints.formats.folder import FolderFormat
+from outlast.cli.backends import Backends
 from outlast.disk.layout import AttemptFolder, Workspace
 from outlast.errors import BUG, OutlastError, TryAgain
 from outlast.facts import Order, Spec
@@ -17,6 +19,7 @@ from outlast.settings import load
 from outlast.supervise import act, start
 from outlast.supervise.floor import ground_floor
 from outlast.supervise.loop import supervise
+from outlast.supervise.remove import Child, Removals, Start
 from outlast.supervise.tools import Complete, Manner, Tools
 
 log = logging.getLogger("outlast")
@@ -33,6 +36,10 @@ def main(words: list[str] | None = None) -> int:
         return ready.main(FORMATS, words[1], words[2])
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
+        if words[0] == "clear":
+            from outlast.work import clear
+
+            return clear.main(words[1], words[2], words[3], words[4:])
         return hold_place(Workspace(words[1]), words[2], Manner(stay="--stay" in words, up="--up" in words))
     except TryAgain as error:
         log.info("%s", error)
@@ -49,13 +56,27 @@ def hold_place(workspace: Workspace, place: str, manner: Manner) -> int:
     """Be the supervisor of a place in this process. Raises OutlastError."""
     command = start.command(workspace, place)
     tools = Tools(
-        backend=LocalBackend(workspace, ground_floor(workspace)),
+        backend=Backends(workspace, ground_floor(workspace)),
         formats=FORMATS,
         complete=_complete(command),
         slots=_Slots(workspace),
         command=command,
+        removals=Removals(
+            workspace,
+            workspace.place(place),
+            _clearing(workspace, place),
+            leaves_trash=manner.inline is not None,
+        ),
     )
     return supervise(workspace, place, tools, manner)
+
+
+def _clearing(workspace: Workspace, place: str) -> Start:
+    def start_clearing(words: Sequence[str]) -> Child:
+        command = start.background("clear", workspace.root, place, *words)
+        return start.spawn([*command], workspace.place(place))
+
+    return start_clearing
 
 
 class _Slots:

@@ -36,7 +36,10 @@ def serve(workspace: Workspace, spec: Spec) -> int:
     shown.finish()
     snapshot = quick.snapshot_of(workspace, spec.run)
     if snapshot.get("phase") != "ended":
-        say(f"{spec.run} is stopped and resumable: outlast resume {spec.run}")
+        if quick.is_held(workspace.place(spec.place).lock):
+            say(f"{spec.run} goes on under another supervisor: outlast logs -f {spec.run}")
+        else:
+            say(f"{spec.run} is stopped and resumable: outlast resume {spec.run}")
         return code or TRY_AGAIN
     for line in conclusion(snapshot):
         say(line)

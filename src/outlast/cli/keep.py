@@ -19,10 +19,12 @@ SERVED = ("queued", "launching", "running", "waiting")
 
 
 class Keeper:
-    """`look` as often as you like. `told_to_leave`: the supervisor is gone because somebody wanted it to be."""
+    """`look` as often as you like. `told_to_leave`: the supervisor is gone because somebody wanted it to be. `begins`:
+    of a run that was only just accepted, which is newer than that word until some supervisor has taken the run."""
 
-    def __init__(self, workspace: Workspace, run: str) -> None:
-        self._workspace = workspace
+    def __init__(self, workspace: Workspace, run: str, *, begins: bool = False) -> None:
+        self._workspace, self._snapshot = workspace, workspace.run(run).snapshot
+        self._begins = begins
         self._place = workspace.place(quick.place_of(workspace, run))
         self._ours = self._place.name in ("local", os.uname().nodename)
         self._due = time.monotonic() + LOOK_EVERY_S
@@ -36,8 +38,9 @@ class Keeper:
         if quick.is_held(self._place.lock) is not False:
             self.told_to_leave = False
             return
+        self._begins = self._begins and not os.path.exists(self._snapshot)
         said = quick.record(self._place.supervisor) or {}
-        self.told_to_leave = said.get("wanted") is False
+        self.told_to_leave = said.get("wanted") is False and not self._begins
         if self.told_to_leave:
             self._say("the supervisor was told to leave; `outlast up --detach` goes on")
         else:
@@ -47,7 +50,7 @@ class Keeper:
         from outlast.supervise import start
 
         try:
-            start.ensure(self._workspace, self._place.name)
+            start.ensure(self._workspace, self._place.name, up=self._begins)
         except OutlastError as error:
             self._say(str(error))
 

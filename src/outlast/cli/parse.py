@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 
 from outlast.errors import UserError
 
@@ -33,6 +34,9 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=_formatter, **options)
+        # "-5s" is a wrong value of the option before it, and no option: what is said about it is then its own
+        self._negative_number_matcher = re.compile(r"-\.?\d")
+        self.absent: dict[str, str] = {}  # options that somebody might expect, and what is to be said of them
 
     def examples(self, *lines: str) -> None:
         self.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)
@@ -52,6 +56,8 @@ class Parser(argparse.ArgumentParser):
         if not word.startswith("-"):
             return f"unexpected word {word!r}"
         option = word.partition("=")[0]
+        if option in self.absent:
+            return f"no option {option}: {self.absent[option]}"
         known = [name for name in self._option_string_actions if name.startswith("--")]
         return f"unknown option {option}{nearest(option, known)}"
 

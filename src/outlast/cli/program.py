@@ -35,6 +35,16 @@ def resolved(argv: tuple[str, ...], cwd: str, path: str) -> tuple[str, ...]:
     return (found, *argv[1:])
 
 
+def check_is_text(path: str) -> None:
+    """Records and command lines name it. Raises UserError."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{ascii(os.fsencode(path))[1:]}: the name of this folder is not UTF-8 text: rename it"
+        ) from None
+
+
 def name_of(argv: tuple[str, ...]) -> str:
     """A name for the run: the script's stem, else the module's or the program's own."""
     for position, word in enumerate(argv[1:], start=1):

@@ -12,10 +12,11 @@ from outlast.cli.ask import Wish, fulfil, note
 from outlast.cli.parse import Parser, duration
 from outlast.cli.parse import add_run as add_run_argument
 from outlast.disk import workspace as workspaces
-from outlast.disk.layout import Workspace
-from outlast.errors import OK, UserError
+from outlast.disk.layout import Place, Workspace
+from outlast.errors import OK, TryAgain, UserError
 
 WITHIN_S = 120.0
+HOPE_S = 5.0  # what cannot be done is tried again
 
 
 def add_rm(parser: Parser) -> None:
@@ -58,7 +59,7 @@ def _remove(arguments: Namespace, verb: str, done: str) -> int:
         if not runs:
             note(f"no run ended longer ago than {words.span(arguments.older_than)}: nothing to do")
     why = arguments.reason or f"outlast {verb}"
-    wishes = [Wish(verb, run, [], why, _is_gone, WITHIN_S) for run in runs]
+    wishes = [Wish(verb, run, [], why, _gone(workspace, verb, run), WITHIN_S) for run in runs]
     fulfil(workspace, wishes, wait=not arguments.no_wait)
     for run in runs:
         note(f"{run}: {f'{verb} is journaled' if arguments.no_wait else done}")
@@ -77,5 +78,28 @@ def _older(workspace: Workspace, seconds: float) -> list[str]:
     return sorted(found)
 
 
-def _is_gone(workspace: Workspace, run: str) -> bool:
-    return not os.path.lexists(workspace.run(run).path)
+def _gone(workspace: Workspace, verb: str, run: str) -> "Gone":
+    return Gone(verb, workspace.place(quick.place_of(workspace, run)))
+
+
+class Gone:
+    """Whether a run has been taken away, and no screen shows it any more. Raises TryAgain once it has been said for a
+    while why it cannot be."""
+
+    def __init__(self, verb: str, place: Place) -> None:
+        self._verb, self._place = verb, place
+        self._hindered_s: float | None = None
+
+    def __call__(self, workspace: Workspace, run: str) -> bool:
+        board = quick.record(self._place.board) or {}
+        if not os.path.lexists(workspace.run(run).record):
+            return all(row.get("id") != run for row in board.get("runs") or [])
+        holds = [str(hold) for hold in board.get("holds") or []]
+        said = [hold for hold in holds if hold.startswith(f"{self._verb} {run}: ")]
+        if not said:
+            self._hindered_s = None
+        elif self._hindered_s is None:
+            self._hindered_s = time.monotonic()
+        elif time.monotonic() - self._hindered_s > HOPE_S:
+            raise TryAgain(f"{said[0]}; nothing of it is lost, and it is tried again (outlast status)")
+        return False

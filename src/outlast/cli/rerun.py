@@ -11,7 +11,7 @@ import msgspec
 from outlast.cli import environment, program, quick
 from outlast.cli.parse import Parser, add_json
 from outlast.cli.parse import add_run as add_run_argument
-from outlast.cli.run import begin, wants_inline
+from outlast.cli.run import DETACH, NO_WAIT, begin, wants_inline
 from outlast.disk import files
 from outlast.disk import workspace as workspaces
 from outlast.errors import NotFound, UserError
@@ -22,9 +22,10 @@ from outlast.facts.codec import from_record
 def add_rerun(parser: Parser) -> None:
     parser.usage = "outlast rerun RUN [options] [-- CHANGES...]"
     add_run_argument(parser)
-    parser.add_argument("-d", "--detach", action="store_true", help="print the run id and leave")
+    parser.add_argument("-d", "--detach", action="store_true", help=DETACH)
     parser.add_argument("--inline", action="store_true", help="supervise in this process")
     parser.add_argument("--wait", action="store_true", help="no output; wait for the end")
+    parser.add_argument("--no-wait", action="store_true", help=NO_WAIT)
     parser.add_argument("--dry-run", action="store_true", help="show what would be accepted; change nothing")
     parser.add_argument("--name", metavar="N", help="another name")
     parser.add_argument("--env", metavar="K[=V]", action="append", default=[], help="change the environment")

@@ -3,6 +3,7 @@
 Knows how options, outlast.yaml and the caller's surroundings make a Spec. Refuses to know how it is kept alive.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -12,28 +13,43 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from outlast.cli import environment, program
+from outlast.cli import backends, environment, program
 from outlast.cli.parse import Parser, add_json, duration, positive
 from outlast.disk import workspace as workspaces
 from outlast.disk.layout import Workspace
 from outlast.errors import OK, UserError
 from outlast.facts import Moment, Resume, RunId, Spec
-from outlast.settings import Settings, load, seconds
+from outlast.settings import Settings, load, seconds_above_zero
 
 PRIORITIES = ("high", "normal", "low")
 PROOFS = ("exit", "step")
 FORMATS = ("auto", "folder")
+DETACH = "print the run id; leave once a supervisor has the run"
+NO_WAIT = "with --detach: do not wait until a supervisor has taken the run"
+# The nearest option would be one about something else.
+ABSENT = {
+    "--gpus": "runs are counted by --slots only, and GPUs are not handed out yet",
+    "--snapshot": "the code is not copied yet: an attempt runs what stands in its folder then",
+    "--policy": "what a death means is fixed so far; --max-attempts and --backoff are what can be set",
+}
 EVERY_SECTION = ""  # the limit of each section without one of its own
 
 
 def add_run(parser: Parser) -> None:
     parser.usage = "outlast run [options] -- COMMAND..."
     how = parser.add_argument_group("how")
-    how.add_argument("-d", "--detach", action="store_true", help="print the run id and leave")
+    how.add_argument("-d", "--detach", action="store_true", help=DETACH)
     how.add_argument(
         "--inline", action="store_true", help="supervise in this process (default in a SLURM job)"
     )
     how.add_argument("--wait", action="store_true", help="no output; wait for the end")
+    how.add_argument("--no-wait", action="store_true", help=NO_WAIT)
+    how.add_argument(
+        "--backend",
+        metavar="NAME",
+        default=backends.DEFAULT,
+        help=f"where attempts run (known: {', '.join(sorted(backends.TABLE))}; default: {backends.DEFAULT})",
+    )
     how.add_argument("--dry-run", action="store_true", help="show what would be accepted; change nothing")
     add_json(parser)
     what = parser.add_argument_group("what")
@@ -52,6 +68,7 @@ def add_run(parser: Parser) -> None:
         "--slots", metavar="N", type=positive, default=1, help="slots it takes (outlast.yaml slots.count)"
     )
     _add_survival(parser)
+    parser.absent = ABSENT
     parser.examples(
         "outlast run -- python train.py",
         "outlast run -d --name big --max-attempts 5 -- torchrun --nproc-per-node 8 train.py",
@@ -75,7 +92,12 @@ def _add_survival(parser: Parser) -> None:
         "--backoff", metavar="SECONDS", type=duration, help="first wait before a restart (0: at once)"
     )
     end = parser.add_argument_group("ending")
-    end.add_argument("--timeout", metavar="DURATION", type=duration, help="end an attempt that lasts longer")
+    end.add_argument(
+        "--timeout",
+        metavar="DURATION",
+        type=duration,
+        help="the run has failed once its attempts together took this long (waits between them do not count)",
+    )
     end.add_argument(
         "--target-step", metavar="N", type=positive, help="completed only if this step was reached"
     )
@@ -112,6 +134,11 @@ def begin(arguments: Namespace, workspace: Workspace, spec: Spec, kept: Mapping[
 
     if arguments.json and not (arguments.detach or arguments.wait or arguments.dry_run):
         raise UserError("run: --json goes with --detach, --wait or --dry-run")
+    if arguments.no_wait and (arguments.wait or not arguments.detach):
+        raise UserError("run: --no-wait goes with --detach alone: only that returns before the run has ended")
+    backends.check(spec.backend)
+    for path in (workspace.root, spec.cwd):
+        program.check_is_text(path)
     by_itself = program.speaks_to_us(spec.argv, spec.cwd)
     if arguments.dry_run:
         return _show_only(
@@ -125,12 +152,15 @@ def begin(arguments: Namespace, workspace: Workspace, spec: Spec, kept: Mapping[
         from outlast.cli.inline import serve
 
         return serve(workspace, accepted)
-    if arguments.detach:
+    if not arguments.detach:
+        _talk(f"run {accepted.run}")
+        return _wait(workspace, accepted, arguments)
+    with contextlib.suppress(OSError):  # whoever reads the id may be gone: the run is made known all the same
         _print_id(accepted, workspace, arguments.json)
-        accept.announce(workspace, accepted)
-        return _wait(workspace, accepted, arguments) if arguments.wait else OK
-    _talk(f"run {accepted.run}")
-    return _wait(workspace, accepted, arguments)
+    if arguments.wait:
+        return _wait(workspace, accepted, arguments)
+    accept.announce(workspace, accepted, wait=not arguments.no_wait)
+    return OK
 
 
 def _wait(workspace: Workspace, spec: Spec, arguments: Namespace) -> int:
@@ -140,7 +170,8 @@ def _wait(workspace: Workspace, spec: Spec, arguments: Namespace) -> int:
     quiet = bool(arguments.wait)
     code = view.watch(workspace, spec.run, lambda: accept.announce(workspace, spec), quiet=quiet)
     if arguments.json and not arguments.detach:
-        print(json.dumps(quick.shown(quick.snapshot_of(workspace, spec.run)), indent=1))
+        with contextlib.suppress(BrokenPipeError):  # the exit code is for somebody else
+            print(json.dumps(quick.shown(quick.snapshot_of(workspace, spec.run)), indent=1))
     return code
 
 
@@ -174,7 +205,7 @@ def specified(
     return Spec(
         run=RunId(""),
         place=workspaces.place_name(workspace),
-        backend="local",
+        backend=arguments.backend,
         argv=argv,
         cwd=cwd,
         made=Moment("", 0.0, 0.0),
@@ -269,12 +300,9 @@ def _stalls(given: list[str], settings: Settings) -> tuple[tuple[str, float], ..
         if equals and not section:
             raise UserError(f"run: --stall-limit {text!r}: write DURATION or SECTION=DURATION")
         try:
-            limits[section or EVERY_SECTION] = seconds(value)
+            limits[section or EVERY_SECTION] = seconds_above_zero(value)
         except ValueError as error:
             raise UserError(f"run: --stall-limit {text!r}: {error}") from None
-    for section, limit in limits.items():
-        if limit <= 0:
-            raise UserError(f"run: --stall-limit {section}: must be above zero")
     return tuple(limits.items())
 
 

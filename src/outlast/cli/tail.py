@@ -22,6 +22,11 @@ class Tail:
         self._at = 0
 
     @property
+    def at(self) -> int:
+        """The offset in the log up to which it was read."""
+        return self._at
+
+    @property
     def folder(self) -> AttemptFolder:
         return self._run.attempt(self.n)
 

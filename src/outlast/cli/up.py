@@ -20,7 +20,6 @@ from outlast.errors import OK, NotFound, TryAgain, WorldError
 
 STARTED_S = 15.0
 LEFT_S = 900.0  # runs are stopped safely first: a save may take its time
-IDLE_S = 2.0  # a supervisor that need not stay has left by itself by then
 POLL_S = 0.05
 
 
@@ -57,32 +56,30 @@ def add_down(parser: Parser) -> None:
 def down(arguments: Namespace) -> int:
     workspace = workspaces.existing(arguments.workspace)
     place = workspace.place(workspaces.place_name(workspace))
-    if quick.is_held(place.lock) is False and not _has_runs(workspace, place, SERVED):
-        raise NotFound(
-            f"nobody supervises place {place.name}, and nothing runs: there is nothing to take down"
-        )
+    if quick.is_held(place.lock) is False:
+        if arguments.leave_runs:
+            raise NotFound(f"nobody supervises place {place.name}: there is nobody to leave, and runs go on")
+        if not _has_runs(workspace, place, SERVED):
+            raise NotFound(
+                f"nobody supervises place {place.name}, and nothing runs: there is nothing to take down"
+            )
     args = [("leave_runs", "1")] if arguments.leave_runs else []
     number = requests.post(place, "down", None, args, arguments.reason or "outlast down")
     await_answer(workspace, place, number, "down")
     if arguments.no_wait:
         return OK
-    _await_leaving(workspace, place)
+    _await_leaving(place)
     note(f"the supervisor of place {place.name} has left" + (", runs go on" if arguments.leave_runs else ""))
     return OK
 
 
-def _await_leaving(workspace: Workspace, place: Place) -> None:
-    """Until nobody holds the place. One that stays when idle is told to leave once nothing lives."""
-    deadline, alive_at, told = time.monotonic() + LEFT_S, time.monotonic(), False
+def _await_leaving(place: Place) -> None:
+    """Until nobody holds the place: a supervisor that was asked leaves by itself once nothing lives, also one that
+    stays when idle. Nothing more is asked for, which would only be heard by the next supervisor."""
+    deadline = time.monotonic() + LEFT_S
     while quick.is_held(place.lock) is not False:
-        now = time.monotonic()
-        if now > deadline:
+        if time.monotonic() > deadline:
             raise TryAgain(f"down: was accepted; runs of place {place.name} are still saving (outlast ls)")
-        if _has_runs(workspace, place, quick.LIVE):
-            alive_at = now
-        elif now - alive_at > IDLE_S and not told:
-            requests.post(place, "down", None, [("leave_runs", "1")], "outlast down: nothing lives any more")
-            told = True
         time.sleep(POLL_S)
 
 

@@ -9,6 +9,7 @@ Refuses to know what a verb does.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from importlib import import_module
 
@@ -56,6 +57,7 @@ VERBS = {
 
 def dispatch(words: list[str]) -> int:
     """Find the verb, parse its words, do it."""
+    refuse_bytes(words)
     workspace, rest = _leading_options(words)
     if not rest:
         sys.stdout.write(help_text())
@@ -92,6 +94,21 @@ def parser_of(verb: str, module: object | None = None) -> Parser:
     getattr(module, f"add_{verb}")(parser)
     parser.add_argument("--workspace", metavar="DIR", help="the workspace (default: found from here upwards)")
     return parser
+
+
+def refuse_bytes(words: list[str]) -> None:
+    """Words become records, and those are UTF-8 text. A value of --env may be a secret: it is not repeated."""
+    for position, word in enumerate(words):
+        if word.isascii():
+            continue
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            of_env = word.startswith("--env=") or (position > 0 and words[position - 1] == "--env")
+            shown = "a word of --env" if of_env else ascii(os.fsencode(word))[1:]
+            raise UserError(
+                f"word {position + 1} of the command line is not UTF-8 text: {shown}; write it in UTF-8"
+            ) from None
 
 
 def help_text() -> str:

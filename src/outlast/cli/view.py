@@ -26,7 +26,7 @@ from outlast.cli.tail import Tail
 from outlast.cli.wait import exit_code
 from outlast.disk import requests
 from outlast.disk.layout import Workspace
-from outlast.errors import CANCELLED, OK, TRY_AGAIN, NotFound, OutlastError
+from outlast.errors import CANCELLED, TRY_AGAIN, NotFound, OutlastError, TryAgain
 
 POLL_S = 0.05
 LINE_EVERY_S = 0.25
@@ -35,8 +35,8 @@ GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
 
 
 def watch(workspace: Workspace, run: str, announce: Callable[[], None], *, quiet: bool = False) -> int:
-    """`announce` the run, then view it until it ends, with signals as the table says; the exit code. `quiet`: without
-    its output. Raises what `announce` raises."""
+    """`announce` the run, then view it until it ends, with signals as the table says; the exit code, 75 if only the
+    view has ended. `quiet`: without its output. Raises what `announce` raises, but no TryAgain: who watches, waits."""
     signals = Signals(workspace, run)
     with signals:
         view = View(workspace, run, stopping=lambda: signals.interrupts, quiet=quiet)
@@ -44,9 +44,12 @@ def watch(workspace: Workspace, run: str, announce: Callable[[], None], *, quiet
         try:
             try:
                 announce()
+            except TryAgain as error:
+                view.say(str(error))
             finally:
                 signals.may_post.set()
-            return view.until_ended(Keeper(workspace, run))
+            signals.leave_if_asked_early()
+            return view.until_ended(Keeper(workspace, run, begins=True))
         except Leave as leave:
             view.close()
             return _left(view, run, leave.number)
@@ -60,7 +63,7 @@ def _left(view: "View", run: str, number: int) -> int:
         return CANCELLED
     if number != signal.SIGHUP:
         view.say(f"detached; the run goes on: outlast logs -f {run}")
-    return OK
+    return TRY_AGAIN  # whoever reads the code must not take a run that goes on for one that is completed
 
 
 class Leave(BaseException):
@@ -72,12 +75,14 @@ class Leave(BaseException):
 
 class Signals:
     """INT: 1st a safe stop, 2nd stop now, 3rd leave. TERM, HUP: leave. TSTP (Ctrl-Z): only the view is suspended.
-    `may_post` once the run has been announced, so that nobody is asked to stop a run that he does not know yet."""
+    `may_post` once the run has been announced, so that nobody is asked to stop a run that he does not know yet, and
+    nobody leaves one that nobody knows: until then only the second wish to leave is obeyed at once."""
 
     def __init__(self, workspace: Workspace, run: str) -> None:
         self._workspace, self._run = workspace, run
         self.interrupts = 0
         self.may_post = threading.Event()
+        self._asked_early: int | None = None
         self.before_suspend: Callable[[], None] = lambda: None
         self._old: dict[int, Any] = {}
 
@@ -97,7 +102,8 @@ class Signals:
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         self.interrupts += 1
         if self.interrupts > 2:
-            raise Leave(number)
+            self._leave(number, _frame)
+            return
         # in a thread: the main one may be blocked, writing to somebody who does not read
         threading.Thread(target=self._post, args=(self.interrupts > 1,)).start()
 
@@ -109,7 +115,13 @@ class Signals:
         signal.signal(number, self._suspend)
 
     def _leave(self, number: int, _frame: FrameType | None) -> None:
-        raise Leave(number)
+        if self.may_post.is_set() or self._asked_early is not None:
+            raise Leave(number)
+        self._asked_early = number
+
+    def leave_if_asked_early(self) -> None:
+        if self._asked_early is not None:
+            raise Leave(self._asked_early)
 
     def _post(self, now: bool) -> None:
         from outlast.supervise import start

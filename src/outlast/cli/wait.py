@@ -5,6 +5,7 @@ Knows snapshots. Refuses to change anything, except that a supervisor that died 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 
@@ -49,7 +50,8 @@ def wait(arguments: Namespace) -> int:
         shown = [
             quick.shown(end or quick.snapshot_of(workspace, run)) for run, end in zip(runs, ends, strict=True)
         ]
-        sys.stdout.write(json.dumps(shown[0] if len(shown) == 1 else shown, indent=1) + "\n")
+        with contextlib.suppress(BrokenPipeError):  # the exit code is for somebody else
+            sys.stdout.write(json.dumps(shown[0] if len(shown) == 1 else shown, indent=1) + "\n")
     if late:
         print(f"outlast: not ended within the time: {', '.join(late)}", file=sys.stderr)
         return TRY_AGAIN

@@ -33,6 +33,8 @@ from outlast.facts import (
     NeverBegan,
     RecordEnd,
     Repeated,
+    Request,
+    RunId,
     Shut,
     ShutDoor,
     Shutting,
@@ -58,7 +60,7 @@ def decide(spec: Spec, book: Book, sight: Sight, term: int) -> Decision:
     """Entries are journaled before any action is done; `sight.presence` is of the attempt that `book.phase` names,
     or else of `book.next`. What was asked is settled in the history before anything follows from it."""
     if sight.requests:
-        return Decision(_answers(spec, book, sight, term), (), 0.0)
+        return Decision(answers(spec.run, book, sight.requests, sight.now, term), (), 0.0)
     match book.phase:
         case Waiting():
             return _waiting(spec, book, book.phase, sight, term)
@@ -78,15 +80,18 @@ def needs_next_term(book: Book, term: int) -> bool:
     return isinstance(book.phase, Waiting) and book.reopened == term
 
 
-def _answers(spec: Spec, book: Book, sight: Sight, term: int) -> tuple[AnyEntry, ...]:
-    """In the order of their numbers: each sees what the ones before it changed."""
+def answers(
+    run: RunId, book: Book, requests: tuple[Request, ...], now: Moment, term: int
+) -> tuple[AnyEntry, ...]:
+    """In the order of their numbers: each sees what the ones before it changed. Nothing of the world is needed for it,
+    so that a stop is heard however little can be seen."""
     entries: list[AnyEntry] = []
-    for request in sight.requests:
-        entry = asking.answer(book, request, sight.now)
+    for request in requests:
+        entry = asking.answer(book, request, now)
         entries.append(entry)
         book = fold(book, entry)
         if request.verb == "retry" and isinstance(book.phase, Done) and isinstance(entry, Asked):
-            reopened = asking.reopened(spec.run, book, sight.now, term)
+            reopened = asking.reopened(run, book, now, term)
             entries.append(reopened)
             book = fold(book, reopened)
     return tuple(entries)
@@ -157,11 +162,11 @@ def _trying(spec: Spec, book: Book, phase: Trying, sight: Sight, term: int) -> D
 
 def _call_off(book: Book, attempt: AttemptId, sight: Sight) -> Decision | None:
     """Shut the door of an attempt that is not to begin now; it costs the run nothing."""
-    want, _ = wanted(book, sight.holds)
+    want, _ = wanted(book, sight)
     holds = (*book.holds, *sight.holds)
     if want == "run" and not holds:
         return None
-    final = want in ("stop", "stop-now")
+    final = ends_with_this(book)
     why = f"{want} was asked for" if want != "run" else f"held: {', '.join(holds)}"
     return Decision((), (ShutDoor(attempt, final, f"{CALLED_OFF}: {why}"),), 0.0)
 
@@ -183,8 +188,8 @@ def _again(spec: Spec, book: Book, phase: Trying, now: Moment, term: int) -> Dec
 
 def _alive(spec: Spec, book: Book, attempt: AttemptId, watched: bool, sight: Sight, term: int) -> Decision:
     actions: list[Action] = []
-    want, request = wanted(book, sight.holds)
-    if want != "run":
+    want, request = wanted(book, sight)
+    if want != "run" or book.asked:  # what was asked earlier may stand told, and be taken back
         actions.append(Tell(attempt, want, request))
     if watched:
         return Decision((), tuple(actions))
@@ -282,17 +287,25 @@ def _finished(spec: Spec, book: Book, phase: Shutting, now: Moment) -> Finished:
 # --- what is wanted ---------------------------------------------------------------------------------------------------
 
 
-def wanted(book: Book, place_holds: tuple[str, ...]) -> tuple[Want, int]:
-    """What the runner is to be told, and the number of the request behind it (0: a hold of the place)."""
+def wanted(book: Book, sight: Sight) -> tuple[Want, int]:
+    """What the runner is to be told, and a number that is not below that of the request behind it: of two words of one
+    term a runner obeys the one with the higher number."""
     if book.want in ("stop", "stop-now"):
         return book.want, book.asked
     if book.closing is not None:
         return "stop-now", book.asked
+    if book.want == "pause-now":
+        return "stop-now", book.asked
     if book.want == "pause" or PAUSED in book.holds:
         return "pause", book.asked
-    if DOWN in place_holds:
-        return "pause", 0
+    if DOWN in sight.holds:
+        return "pause", sight.asked
     return "run", book.asked
+
+
+def ends_with_this(book: Book) -> bool:
+    """Whether no attempt follows, however the one at hand ends."""
+    return book.want in ("stop", "stop-now") or book.closing is not None
 
 
 def timeout_left_s(spec: Spec, book: Book) -> float | None:

@@ -114,6 +114,14 @@ class Case(NamedTuple):
         by_the_runner = self.ending.told != "run" and self.ending.told_by.startswith("signal")
         return by_the_runner or self.signal in FROM_OUTSIDE
 
+    @property
+    def out_of_time(self) -> str:
+        """The limit is the run's; its last runner only knew what the earlier attempts had left of it."""
+        limit_s = self.spec.timeout_s
+        if limit_s is None:
+            return self.ending.told_by
+        return f"timeout: its attempts lasted longer than {limit_s:g} s together (--timeout)"
+
     def never_began(self, prefix: str) -> bool:
         return isinstance(self.ending.exit, NeverBegan) and self.ending.exit.why.startswith(prefix)
 
@@ -197,7 +205,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "out of time",
         lambda case: case.ending.told_by.startswith("timeout"),
-        "failed", "time_limit", lambda case: case.ending.told_by, restart="never", closing="failed",
+        "failed", "time_limit", lambda case: case.out_of_time, restart="never", closing="failed",
     ),
     Rule(
         "no checkpoint could be resumed from",

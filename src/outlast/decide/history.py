@@ -118,17 +118,19 @@ def _asked(book: Book, entry: Asked) -> Book:
     book = replace(book, asked=max(book.asked, entry.request))
     match entry.verb:
         case "stop":
-            now = ("now", "1") in entry.args or book.want == "stop-now"
-            want: Want = "stop-now" if now else "stop"
+            hurry = _is_hurried(entry) or book.want == "stop-now"
+            want: Want = "stop-now" if hurry else "stop"
             return replace(book, want=want, why=entry.why or "stop was asked for")
         case "pause":
-            want = book.want if book.want in ("stop", "stop-now") else "pause"  # a stop outranks it
+            want = book.want  # a stop outranks it
+            if want not in ("stop", "stop-now"):
+                want = "pause-now" if _is_hurried(entry) or want == "pause-now" else "pause"
             holds = _with(book.holds, PAUSED)
             return replace(book, want=want, holds=holds, why=entry.why or "pause was asked for")
         case "resume":
             return replace(
                 book,
-                want="run" if book.want == "pause" else book.want,
+                want="run" if book.want in ("pause", "pause-now") else book.want,
                 holds=_without(book.holds, PAUSED),
                 why=entry.why or "resumed",
             )
@@ -142,6 +144,10 @@ def _asked(book: Book, entry: Asked) -> Book:
             return replace(book, removing=(entry.verb, entry.request))
         case _:
             return book
+
+
+def _is_hurried(entry: Asked) -> bool:
+    return ("now", "1") in entry.args
 
 
 def _priority(entry: Asked) -> Priority | None:

@@ -27,6 +27,7 @@ def order(spec: Spec, n: int, term: int, timeout_left_s: float | None) -> Order:
         done_when=_filled(spec.done_when, words),
         tty=spec.tty,
         place=spec.place,
+        backend=spec.backend,
         options=spec.options,
     )
 

@@ -52,7 +52,7 @@ class End(Fact):
 
 def judge(spec: Spec, book: Book, n: int, ending: Ending, newest: Candidate | None) -> Judgement:
     """`newest` is the newest usable checkpoint after the attempt's end."""
-    reading = read(spec, book, ending)
+    reading = _with_reason(read(spec, book, ending), book)
     checkpoint = newest.step if newest is not None else None
     progressed = has_progressed(book, ending, checkpoint)
     charged = not reading.free and not progressed
@@ -79,6 +79,13 @@ def read(spec: Spec, book: Book, ending: Ending) -> Reading:
         if rule.when(case):
             return rule.reading(case)
     raise AssertionError("the last rule speaks of everything")
+
+
+def _with_reason(reading: Reading, book: Book) -> Reading:
+    """What the person said who asked for this end: it stood in the book until now, and the end takes its place."""
+    if book.want == "run" or reading.closing is not None:
+        return reading
+    return reading._replace(why=f"{reading.why}; asked for: {book.why}")
 
 
 def end_of_run(spec: Spec, book: Book, ending: Ending, reading: Reading, charged: bool) -> End | None:
@@ -154,10 +161,12 @@ def since_reopened(book: Book) -> tuple[Ended, ...]:
 
 
 def is_early(ending: Ending) -> bool:
-    """No step of its own was seen, and it is known not to have lasted a minute (a reboot's end is known by nobody)."""
+    """No step of its own was seen, and it is known not to have lasted a minute. Of one that its backend declared over
+    (a reboot) only a part of its time was seen."""
     stepped = ending.last_step is not None and ending.last_step > (ending.resumed_step or 0)
     lasted_s = 0.0 if isinstance(ending.exit, NeverBegan) else ending.lasted_s
-    return not stepped and lasted_s is not None and lasted_s < EARLY_DEATH_S
+    is_known = lasted_s is not None and ending.word is None
+    return not stepped and is_known and (lasted_s or 0.0) < EARLY_DEATH_S
 
 
 def backoff_s(spec: Spec, book: Book, n: int) -> float:

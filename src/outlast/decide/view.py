@@ -117,7 +117,7 @@ def phase_of(book: Book, live: Live, note: str = "") -> tuple[str, str | None]:
         case Shutting():
             return "waiting", None
         case Waiting(wait_s=wait_s):
-            if PAUSED in book.holds or book.want == "pause":
+            if PAUSED in book.holds or book.want in ("pause", "pause-now"):
                 return "paused", None
             for word in (*book.holds, note, "backoff" if wait_s > 0 and not note else ""):
                 if (waiting_for := word.partition(":")[0]) in WAITS_FOR:

@@ -2,6 +2,7 @@
 
 .outlast/
   places/PLACE/   journal/TERM.jsonl  requests/NNNNNNNN.json  lock  board.json  supervisor.json  supervisor.log
+                  cleared.json  clearing
   bin/VERSION/    a copy of the ground floor
   runs/RUN_ID/    run.json  env  snapshot.json  PROGRESS.txt  history.jsonl  attempts/NNNN/...
   archive/        RUN_ID.tar.gz
@@ -37,6 +38,9 @@ class Workspace:
     def run(self, run_id: str) -> "RunFolder":
         return RunFolder(os.path.join(self.runs, run_id))
 
+    def pack(self, run_id: str) -> str:
+        return os.path.join(self.archive, f"{run_id}.tar.gz")
+
 
 class Place:
     """The paths of one place: where one supervisor rules."""
@@ -51,6 +55,8 @@ class Place:
         self.supervisor = os.path.join(path, "supervisor.json")
         self.log = os.path.join(path, "supervisor.log")
         self.beat = os.path.join(path, "beat")
+        self.cleared = os.path.join(path, "cleared.json")
+        self.clearing = os.path.join(path, "clearing")  # locked by who packs and deletes
 
     def request(self, number: int) -> str:
         return os.path.join(self.requests, f"{number:08d}.json")

@@ -19,7 +19,7 @@ class Fact(Struct, frozen=True, tag=True, gc=False):
 RunId = NewType("RunId", str)
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 Outcome = Literal["completed", "failed", "cancelled", "no-op", "unknown"]
-Want = Literal["run", "pause", "stop", "stop-now"]
+Want = Literal["run", "pause", "pause-now", "stop", "stop-now"]
 Priority = Literal["high", "normal", "low"]
 Proof = Literal["exit", "step", "artefact", "step+artefact"]
 
@@ -254,6 +254,7 @@ class Order(Fact):
     done_when: str = ""
     tty: bool = False
     place: str = "local"
+    backend: str = "local"
     had_checkpoint: bool = (
         False  # there was one to resume from before: then none now is no reason to begin at step 0
     )
@@ -383,6 +384,7 @@ class Request(Fact):
 
 class Sight(Fact):
     """All that one turn saw of one run. `holds` are reasons not to start it now; `granted`: its slots are free.
+    `asked`: the highest number of a request that this place has answered, of whatever run.
 
     `newest` is the newest usable checkpoint, looked for when an attempt is closed.
     """
@@ -396,3 +398,4 @@ class Sight(Fact):
     lines: tuple[Line, ...] = ()
     holds: tuple[str, ...] = ()
     granted: bool = True
+    asked: int = 0

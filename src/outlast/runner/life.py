@@ -10,6 +10,7 @@ Refuses to know why this attempt, and what follows.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from outlast.disk import attempt, clock, files, identity
@@ -52,12 +53,13 @@ def main() -> int:
 
 def live(folder: AttemptFolder, order_name: str, words: Words, umask: int) -> None:
     """Raises Leave and WorldError: nothing was done here, or another does it."""
+    _refuse_if_removed(folder)
     before = folder.before()
     if before is not None and not attempt.is_over(before):
         raise Leave(f"attempt {before.n} is not over")
     post = Post(folder, order_name, words, Ears())
     try:
-        made = files.make_once(folder.claim, _claim(order_name), lock=True)
+        made = files.make_once(folder.claim, _claim(order_name, post.order), lock=True)
         if made.ours:
             begin.begin(post, umask)
         else:
@@ -68,14 +70,22 @@ def live(folder: AttemptFolder, order_name: str, words: Words, umask: int) -> No
     ring.ensure(place_of(folder, post.order), list(post.order.get("supervisor") or ()))
 
 
-def _claim(order_name: str) -> dict[str, Any]:
+def _refuse_if_removed(folder: AttemptFolder) -> None:
+    """A launch that comes late, from a supervisor that does not know that it was superseded, makes a removed run's
+    folder again, and in it no door is shut. What has begun is watched whatever is missing."""
+    record = folder.run().record
+    if not os.path.lexists(record) and not os.path.lexists(folder.claim):
+        raise Leave(f"{record} is not there: the run was removed")
+
+
+def _claim(order_name: str, order: dict[str, Any]) -> dict[str, Any]:
     me = identity.identity()
-    where = {"type": "Where", "backend": "local", "cluster": "", "job": "", "submitted": "", "restarts": 0}
+    where = {"type": "Where", "cluster": "", "job": "", "submitted": "", "restarts": 0}
     return {
         "schema": SCHEMA,
         "kind": "begun",
         "by": me,
-        "where": {**where, "host": me["host"]},
+        "where": {**where, "backend": order["backend"], "host": me["host"]},
         "order": order_name,
         "at": clock.moment(),
     }

@@ -155,4 +155,4 @@ def order(folder: AttemptFolder, name: str) -> dict[str, Any]:
     ]
     if missing:
         raise Damaged(f"{path}: it does not say {', '.join(missing)}")
-    return {"stop_limit_s": 600.0, "log_bytes_max": 1 << 30, **found}
+    return {"stop_limit_s": 600.0, "log_bytes_max": 1 << 30, "backend": "local", **found}

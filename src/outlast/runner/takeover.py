@@ -113,12 +113,29 @@ def _remember_what_was_told(mine: Post) -> None:
 
 
 def _end_rebooted(mine: Post, started: dict[str, Any] | None) -> None:
-    """Other boot id on this host: all of it is dead, and what it said in memory is gone."""
+    """Other boot id on this host: all of it is dead, and what it said in memory is gone. What its runner published last
+    is what is known of it."""
     if started is None:
         mine.end_never_began("runner died before the start")
         return
     watch = mine.watch(Subject(0, None, 0.0), Tree(mine.folder, "", None, ours=False), "")
-    mine.end(ending.lost("reboot"), watch, {**started, "heartbeat": ""}, word=REBOOT, lasted_s=None)
+    mine.end(ending.lost("reboot"), watch, {**started, "heartbeat": ""}, word=REBOOT, **_published(mine))
+
+
+def _published(mine: Post) -> dict[str, Any]:
+    """How long it lasted at least, and the steps that were seen."""
+    try:
+        shown = files.read(mine.folder.progress) or {}
+    except WorldError as error:
+        mine.words.say(f"what it reached is not known: {error}")
+        shown = {}
+    return {
+        "lasted_s": shown.get("elapsed_s"),
+        "first_step": shown.get("first_step"),
+        "last_step": shown.get("step"),
+        "total": shown.get("total"),
+        "loss": shown.get("loss"),
+    }
 
 
 def _use_the_order_that_began_it(mine: Post, claim: dict[str, Any]) -> None:

@@ -164,23 +164,31 @@ class Tree:
         return (grace_s > 0 and self._terminate(grace_s, wait)) or self._kill(wait)
 
     def _terminate(self, grace_s: float, wait: Wait) -> bool:
-        """Whether all have gone within the grace."""
+        """Whether all have gone within the grace. A look that failed shows nobody: it ends no grace."""
+        told = self._tell()
+        deadline = time.monotonic() + grace_s
+        hurry = False
+        while True:
+            members = self.seen()
+            if members and not told:  # the first look was blind: nobody has heard of it
+                told = self._tell()
+            self.ended.update(members.items())
+            left_s = deadline - time.monotonic()
+            if not members and self._is_empty():
+                return True
+            if left_s <= 0 or hurry:
+                return False
+            hurry = wait_for(members, min(left_s, LOOK_S), wait)
+
+    def _tell(self) -> Members:
+        """TERM to all that are frozen, then CONT, which also wakes whoever was stopped before we came: they find TERM
+        pending when they go on. Nobody is told twice: what a training starts to save itself is not to be ended."""
         frozen = self._freeze()
         for number in (signal.SIGTERM, signal.SIGCONT):
             for pid, ticks in frozen.items():
                 send(pid, ticks, number)
         self._signal_groups(signal.SIGCONT)
-        deadline = time.monotonic() + grace_s
-        hurry = False
-        while True:
-            members = self.seen()
-            self.ended.update(members.items())
-            left_s = deadline - time.monotonic()
-            if not members:
-                return self._is_empty()
-            if left_s <= 0 or hurry:
-                return False
-            hurry = wait_for(members, min(left_s, LOOK_S), wait)
+        return frozen
 
     def _kill(self, wait: Wait) -> bool:
         deadline = time.monotonic() + KILL_S

@@ -275,7 +275,9 @@ class Watch:
         timeout_s = self._order.get("timeout_s")
         if timeout_s is None or now_s - self._subject.since_s <= timeout_s:
             return
-        if not self._stopping.is_on and self._stopping.ask(STOP, f"timeout: {timeout_s:.0f} s", now_s):
+        if not self._stopping.is_on and self._stopping.ask(
+            STOP, f"timeout: {timeout_s:.0f} s were left", now_s
+        ):
             self._note_told()
 
     def _look_for_a_foreign_end(self) -> None:

@@ -4,6 +4,7 @@ Knows doors, orders, wishes and the backend. Refuses to know why.
 """
 
 import logging
+import os
 
 import msgspec
 
@@ -11,7 +12,7 @@ from outlast.disk import attempt as attempts
 from outlast.disk import files
 from outlast.disk.clock import moment
 from outlast.disk.layout import AttemptFolder, RunFolder, Workspace
-from outlast.errors import Broken, Damaged
+from outlast.errors import Broken, Damaged, WorldError
 from outlast.facts import Action, AttemptId, Launch, Order, RecordEnd, ShutDoor, Spec, Tell, Where, Work
 from outlast.facts.closed import assert_never
 from outlast.facts.codec import from_record, to_record
@@ -49,6 +50,9 @@ class Hands:
                 assert_never(action)
 
     def _launch(self, spec: Spec, orders: tuple[Order, ...]) -> None:
+        record = self._workspace.run(spec.run).record
+        if not os.path.lexists(record):  # or a late launch would make the folder of a removed run again
+            raise WorldError(f"{record} is not there: the run was removed")
         ready = [self._written(spec, order) for order in orders]
         self._backend.launch(ready)
         for order in ready:

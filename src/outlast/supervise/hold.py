@@ -14,6 +14,7 @@ from outlast.disk.clock import moment
 from outlast.disk.identity import alive, identity
 from outlast.disk.layout import Place
 from outlast.errors import TryAgain, WorldError
+from outlast.facts import Moment
 
 log = logging.getLogger(__name__)
 SCHEMA = 1
@@ -26,6 +27,7 @@ class Hold:
         self.place, self.identity = place, identity()
         self._command, self._inline = command, inline
         self._fd = -1
+        self._since = moment()
 
     def __enter__(self) -> "Hold":
         files.make_directory(self.place.path)
@@ -40,6 +42,10 @@ class Hold:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._fd)
+
+    def is_younger_than(self, at: Moment) -> bool:
+        """Whether that was before we held this place, as far as this host's clock can tell."""
+        return bool(at.boot == self._since["boot"] and at.mono_s < self._since["mono_s"])
 
     def say(self, *, wanted: bool, error: str = "") -> None:
         """Publish who we are; `wanted` False: we were told to leave, and no runner shall start another."""

@@ -4,7 +4,7 @@ Knows that screens may be late and never wrong for long. Refuses to know what is
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from outlast.disk.clock import moment
@@ -31,6 +31,7 @@ class Screens:
         self._term, self._books, self._spec = term, books, spec
         self._rows, self._stale = show.rows_to_begin_with(place, books.runs)
         self._notes: dict[RunId, str] = {}
+        self._hindered: dict[str, str] = {}
         self._started: dict[RunId, tuple[int, bool]] = {}
         self._board_due = True
         self._board_at_s = self._shown_at_s = float("-inf")
@@ -51,6 +52,14 @@ class Screens:
     def noted(self, run: RunId) -> str:
         return self._notes.get(run, "")
 
+    def hinder(self, troubles: Mapping[str, str]) -> None:
+        """What of the place's removals cannot be done yet, by run (or another name): it is held, and said with it."""
+        if self._hindered == troubles:
+            return
+        for run in self._books.runs.keys() & (self._hindered.keys() | troubles.keys()):
+            self.note(run, troubles.get(run, ""))
+        self._hindered, self._board_due = dict(troubles), True
+
     def saw(self, run: RunId, n: int, doors: Doors) -> None:
         """A training that began is shown as running though nothing is journaled about that."""
         started = (n, isinstance(doors, Begun) and doors.started)
@@ -59,8 +68,9 @@ class Screens:
             self._stale.add(run)
 
     def drop(self, run: RunId) -> None:
+        """It is gone: whoever asked for that waits until nobody shows it any more."""
         self._rows.pop(run, None)
-        self._board_due = True
+        self._board_due, self._board_at_s = True, float("-inf")
 
     def show(self, *, in_a_hurry: bool) -> float:
         """Write what is out of date, unless every millisecond counts; seconds until the board is due."""
@@ -104,7 +114,7 @@ class Screens:
             moment(),
             self._supervisor,
             self._books.asked,
-            self._books.holds,
+            (*self._books.holds, *self._hindered.values()),
             self._rows,
         )
         self._board_due, self._board_at_s = False, now_s

@@ -22,6 +22,7 @@ GUARD_BOOT = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from outlast.cli.guard import main; sys.exit(main())"
 )
 STARTED_WITHIN_S = 10.0
+_started: "dict[str, subprocess.Popen[bytes]]" = {}  # by place: its guard starts it again while it lives
 
 
 def holder(place: Place) -> dict[str, Any] | None:
@@ -59,10 +60,13 @@ def ensure(workspace: Workspace, place_name: str, *, up: bool = False) -> None:
     place = workspace.place(place_name)
     if holder(place) is not None:
         return
+    ours = _started.get(place.path)
+    if ours is not None and ours.poll() is None:
+        return  # a second guard would outlive what is wrong with the first one's child
     files.make_directory(place.path)
     words = [*command(workspace, place_name), *(["--up"] if up else [])]
     for prefix in _ways():
-        process = spawn([*prefix, *words], place)
+        process = _started[place.path] = spawn([*prefix, *words], place)
         if _held_within(place, process, STARTED_WITHIN_S):
             return
     raise WorldError(f"no supervisor could be started for place {place_name}: read {place.log}")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from outlast.decide import asking, queue
-from outlast.decide.core import DOWN, decide, needs_next_term
+from outlast.decide.core import DOWN, answers, decide, ends_with_this, needs_next_term
 from outlast.decide.history import PAUSED
 from outlast.disk import files, journal, requests
 from outlast.disk.clock import moment
@@ -19,6 +19,7 @@ from outlast.facts import (
     Action,
     AnyEntry,
     Book,
+    Candidate,
     Closed,
     Declined,
     Done,
@@ -40,13 +41,13 @@ from outlast.supervise import intake, observe, show
 from outlast.supervise.act import Hands
 from outlast.supervise.books import Books
 from outlast.supervise.hold import Hold
-from outlast.supervise.remove import remove_run
 from outlast.supervise.screens import Screens
 from outlast.supervise.tools import Manner, Tools
 from outlast.supervise.wake import Wake
 
 log = logging.getLogger(__name__)
 AGAIN_S = 2.0  # after a look or an act that failed
+LOST_EVERY_S = 60.0  # between looks for runs that were accepted and never announced
 
 
 class Turns:
@@ -67,7 +68,9 @@ class Turns:
         self._tools, self._manner, self._books, self._hold, self._wake = tools, manner, books, hold, wake
         self._hands = Hands(workspace, tools.backend, term.number, tools.complete)
         self._settled = books.asked  # all that this term read was sealed by it
-        self._removable = {run for run, book in books.runs.items() if book.removing is not None}
+        self._removable = {
+            run: book.removing for run, book in books.runs.items() if book.removing is not None
+        }
         self._specs: dict[RunId, Spec] = {}
         self._unsettled: set[RunId] = set()
         self._ordinals: dict[RunId, int] = {}
@@ -75,7 +78,7 @@ class Turns:
         self._slots = tools.slots()
         self._screens = Screens(workspace, place, hold.identity, term.number, books, self._spec)
         self._began = time.monotonic()
-        self._signals = 0
+        self._looked_for_lost_s = self._began
 
     # --- what the ring asks ----------------------------------------------------------------------------------
 
@@ -83,16 +86,20 @@ class Turns:
         """The first deeds of a term: accept what an earlier term accepted in vain, take back a `down`."""
         now = _now()
         files.make_directory(self.place.requests)
-        entries: list[AnyEntry] = []
-        known = set(self._books.runs)
-        for run in intake.unaccepted(self.workspace, self.place, known):
-            spec = self._spec(run)
-            if spec is not None:
-                entries.append(intake.accepted(spec, now, "found accepted on disk"))
+        entries = self._found_accepted(now)
         if up and self.is_down():
             entries.append(Released(at=now, run=None, why="a supervisor was started to go on", what=DOWN))
         self._write(entries)
         requests.remove_settled(self.place, self._settled)
+
+    def _found_accepted(self, now: Moment) -> list[AnyEntry]:
+        """Runs whose acceptance stands on disk and in no history: its record was voided, or its announcer died."""
+        found: list[AnyEntry] = []
+        for run in intake.unaccepted(self.workspace, self.place, set(self._books.runs)):
+            spec = self._spec(run)
+            if spec is not None:
+                found.append(intake.accepted(spec, now, "found accepted on disk"))
+        return found
 
     def hear(self, signals: Sequence[int]) -> int | None:
         """An exit code if we are to leave. Inline, a person's signals become requests for the one run."""
@@ -115,13 +122,17 @@ class Turns:
             taken = intake.new_requests(self.place, self._books.asked, now)
             entries, for_runs = self._sort_requests(taken, now)
             decided, acts, wait_s = self._decide_all(now, for_runs)
+            if time.monotonic() - self._looked_for_lost_s > LOST_EVERY_S:
+                self._looked_for_lost_s = time.monotonic()
+                taken_now = {entry.run for entry in entries}
+                decided += [entry for entry in self._found_accepted(now) if entry.run not in taken_now]
             self._write([*entries, *decided])
             failed = self._act_all(acts)
             if entries or decided:
                 wait_s = 0.0
             elif failed:
                 wait_s = AGAIN_S  # at once would be a busy loop on a full disk
-            self._remove_settled_runs(now)
+            wait_s = min(wait_s, self._remove_settled_runs(now))
         except journal.TermOver:
             raise
         except WorldError as error:
@@ -133,7 +144,7 @@ class Turns:
     def idle(self) -> bool:
         """Nothing lives and nothing is to begin: all runs are ended, paused, or held by a `down`."""
         held = self.is_down()
-        return not self._removable and all(
+        return not self._tools.removals.is_busy(self._removable) and all(
             isinstance(book.phase, Waiting) and (held or PAUSED in book.holds)
             for book in map(self._books.runs.__getitem__, self._live)
         )
@@ -180,6 +191,10 @@ class Turns:
             return [_declined(request, now, f"nobody can be asked to {request.verb} without a run")]
         asked = asking.asked(request, now)
         if ("leave_runs", "1") in request.args:
+            if self._hold.is_younger_than(request.at):
+                return [
+                    _declined(request, now, "the supervisor that was to leave has left; this one came later")
+                ]
             self._wake.caught.append(signal.SIGTERM)
             return [asked]
         return [asked, Held(at=now, run=None, why=request.why or "down", what=DOWN)]
@@ -204,7 +219,7 @@ class Turns:
         """1st INT: safe stop, 2nd: stop now. TERM: stop safely and leave the run resumable. HUP: nothing."""
         if number == signal.SIGHUP:
             return
-        again = [("now", "1")] if self._signals else []
+        again = [("now", "1")] if self._wake.obeyed else []
         try:
             if number == signal.SIGTERM and not again:
                 requests.post(self.place, "down", None, [], f"signal {number}")
@@ -214,7 +229,7 @@ class Turns:
             log.warning("signal %d cannot be noted yet: %s", number, error)
             self._wake.caught.append(number)
             return
-        self._signals += 1
+        self._wake.obeyed += 1
 
     # --- deciding and doing ----------------------------------------------------------------------------------
 
@@ -222,28 +237,29 @@ class Turns:
         self, now: Moment, for_runs: Mapping[RunId, tuple[Request, ...]]
     ) -> tuple[list[AnyEntry], list[tuple[Spec, Action]], float]:
         books = {run: self._books.runs[run] for run in sorted(self._live | for_runs.keys())}
-        grants = self._grants(now)
         seen = observe.look(self.workspace, books, self._tools.backend)
+        grants = self._grants(now, seen)
         entries: list[AnyEntry] = []
         acts: list[tuple[Spec, Action]] = []
         wait_s = float("inf")
         for run, book in books.items():
             asked = for_runs.get(run, ())
+            if asked:  # settled in the history before anything follows from it, whatever can be seen
+                entries += answers(run, book, asked, now, self.term.number)
+                continue
             spec = self._spec(run)
             if spec is None:
-                entries += [_declined(request, now, self._screens.noted(run)) for request in asked]
                 continue
             try:
-                sight = self._sight(spec, seen[run], asked, now, grants)
-                decision = decide(spec, book, sight, self.term.number)
+                decision = decide(
+                    spec, book, self._sight(spec, seen[run], book, now, grants), self.term.number
+                )
             except WorldError as error:
                 self._screens.note(run, str(error))
-                entries += [_declined(request, now, str(error)) for request in asked]
                 continue
             except Exception as error:  # one bad run never stops the others; it is shown and tried again
                 log.exception("run %s: cannot be decided", run)
                 self._screens.note(run, f"internal error: {error}")
-                entries += [_declined(request, now, f"internal error: {error}") for request in asked]
                 continue
             entries += decision.entries
             acts += [(spec, action) for action in decision.actions]
@@ -251,25 +267,32 @@ class Turns:
                 wait_s = min(wait_s, decision.wake_in_s)
         return entries, acts, wait_s
 
-    def _sight(
-        self, spec: Spec, seen: observe.Seen, asked: tuple[Request, ...], now: Moment, grants: queue.Grants
-    ) -> Sight:
+    def _sight(self, spec: Spec, seen: observe.Seen, book: Book, now: Moment, grants: queue.Grants) -> Sight:
         self._screens.saw(spec.run, seen.n, seen.doors)
         why = seen.presence.why if isinstance(seen.presence, Unseen) else ""
         self._screens.note(spec.run, why or grants.reasons.get(spec.run, ""))
-        newest = None
-        if isinstance(seen.presence, Closed):
-            newest = observe.newest_checkpoint(spec, self._tools.formats)
+        newest = self._newest(spec, book) if isinstance(seen.presence, Closed) else None
         return Sight(
             now=now,
             presence=seen.presence,
-            requests=asked,
             newest=newest,
             holds=self._books.holds,
             granted=spec.run in grants.granted,
+            asked=self._books.asked,
         )
 
-    def _grants(self, now: Moment) -> queue.Grants:
+    def _newest(self, spec: Spec, book: Book) -> Candidate | None:
+        """Raises WorldError: but a run that is to end anyway does not wait for a folder that cannot be listed."""
+        try:
+            return observe.newest_checkpoint(spec, self._tools.formats)
+        except WorldError as error:
+            if not ends_with_this(book):
+                raise
+            log.warning("run %s: ended without knowing its checkpoints: %s", spec.run, error)
+            return None
+
+    def _grants(self, now: Moment, seen: Mapping[RunId, observe.Seen]) -> queue.Grants:
+        """Who cannot be seen cannot begin now, and takes no place from those who can."""
         waiting, used = [], 0
         outcomes: dict[RunId, Outcome | None] = {}
         for run in self._live:
@@ -278,7 +301,7 @@ class Turns:
                 continue
             if isinstance(book.phase, Trying):
                 used += spec.slots
-            elif isinstance(book.phase, Waiting):
+            elif isinstance(book.phase, Waiting) and not isinstance(seen[run].presence, Unseen):
                 waiting.append(queue.queued(spec, book, now, self._ordinal(run)))
             for other in spec.after:
                 if other in self._books.runs:  # one that was removed is not waited for: the reason says so
@@ -318,7 +341,7 @@ class Turns:
             self._unsettled.add(run)
 
     def _is_to_go(self, run: RunId, book: Book) -> bool:
-        return book.removing is not None and run not in self._removable
+        return book.removing is not None and book.removing != self._removable.get(run)
 
     def _act_all(self, acts: Sequence[tuple[Spec, Action]]) -> bool:
         """Whether any act failed."""
@@ -330,18 +353,26 @@ class Turns:
                 failed = True
                 log.warning("run %s: %s", spec.run, error)
                 self._screens.note(spec.run, str(error))
+            except Exception as error:  # one bad run never stops the others; it is shown and tried again
+                failed = True
+                log.exception("run %s: %s failed", spec.run, type(action).__name__)
+                self._screens.note(spec.run, f"internal error: {error}")
         return failed
 
-    def _remove_settled_runs(self, now: Moment) -> None:
-        for run in sorted(self._removable):
-            book = self._books.runs.get(run)
-            if book is None or book.removing is None:
-                self._removable.discard(run)
-                continue
-            removed = remove_run(self.workspace, run, book.removing, now)
-            self._removable.discard(run)
-            self._write([removed])
-            self._screens.drop(run)
+    def _remove_settled_runs(self, now: Moment) -> float:
+        """Seconds until the next turn is due for it."""
+        books, removals = self._books.runs, self._tools.removals
+        for run in list(self._removable):
+            if run not in books or books[run].removing is None:  # somebody wants it after all
+                del self._removable[run]
+        removed = removals.turn(self._removable, now)
+        self._write(removed)
+        for entry in removed:
+            if entry.run is not None:
+                del self._removable[entry.run]
+                self._screens.drop(entry.run)
+        self._screens.hinder(removals.troubles())
+        return removals.wake_in_s()
 
     # --- looking again -----------------------------------------------------------------------------------------
 

@@ -20,10 +20,12 @@ class OnSignal(Protocol):
 
 
 class Wake:
-    """Watches folders and signals. `caught` holds the signals that came since it was last emptied."""
+    """Watches folders and signals. `caught` holds the signals that came since it was last emptied;
+    `obeyed` is for who counts those that he followed, whatever the term."""
 
     def __init__(self, handled: tuple[int, ...]) -> None:
         self.caught: list[int] = []
+        self.obeyed = 0
         self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._old_wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         self._old = {number: signal.signal(number, self._on_signal) for number in (*handled, signal.SIGCHLD)}

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -212,6 +213,43 @@ def test_a_supervisor_that_dies_is_started_again_but_not_in_a_storm(
     assert 2 <= len(starts) <= 4
 
 
+def test_what_takes_back_a_down_does_so_also_by_a_supervisor_that_is_started_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[bool] = []
+    monkeypatch.setattr("outlast.supervise.start.ensure", lambda *_, up: starts.append(up))
+    monkeypatch.setattr(ask, "ANSWER_S", 0.2)
+    monkeypatch.setattr(ask, "START_AGAIN_S", 0.05)
+    desk.add(RUN)
+    assert desk.run("retry", "big")[0] == TRY_AGAIN
+    assert len(starts) > 1
+    assert all(starts)
+
+
+def test_down_asks_once_however_long_the_supervisor_stays(
+    desk: Desk, clerk: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second request would be heard by the supervisor that comes next."""
+    clock = iter(range(0, 100_000, 5))
+    held = iter([True] * 20)
+    monkeypatch.setattr(
+        "outlast.cli.up.time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
+    )
+    monkeypatch.setattr("outlast.cli.up.quick.is_held", lambda _: next(held, False))
+    hired = clerk(asked())
+    assert desk.run("down")[0] == OK
+    assert [request["args"] for request in hired.heard] == [[]]
+    assert requests.numbers(desk.workspace.place("local")) == [1]
+
+
+def test_nobody_is_asked_to_leave_where_nobody_is(desk: Desk) -> None:
+    desk.board(desk.add(RUN, phase="running", ended_at=None))
+    code, _, err = desk.run("down", "--leave-runs")
+    assert code == NOT_FOUND
+    assert "runs go on" in err
+    assert requests.numbers(desk.workspace.place("local")) == []
+
+
 def test_another_hosts_place_is_asked_and_not_supervised_from_here(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +290,24 @@ def test_removing_returns_when_the_folder_is_gone(desk: Desk, clerk: Hire, verb:
     code, _, err = desk.run(verb, "big")
     assert code == OK, err
     assert hired.heard[0]["verb"] == verb
+
+
+def test_a_removal_that_cannot_be_done_is_not_waited_for_and_says_why(
+    desk: Desk, clerk: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outlast.cli.remove.HOPE_S", 0.05)
+    monkeypatch.setattr("outlast.cli.ask.ensure", lambda *_, **__: None)
+    why = f"rm {RUN}: cannot move to the trash {desk.workspace.run(RUN).path}: Operation not permitted"
+    desk.board(desk.add(RUN), holds=["rm another-20260101-000000: no", why])
+    clerk(asked())
+    code, _, err = desk.run("rm", "big")
+    assert code == TRY_AGAIN
+    assert why in err
+    desk.board(desk.add(RUN), holds=["rm another-20260101-000000: no"])
+    monkeypatch.setattr("outlast.cli.remove.WITHIN_S", 0.3)
+    code, _, err = desk.run("rm", "big")
+    assert code == TRY_AGAIN
+    assert "has not happened within" in err
 
 
 def test_older_than_takes_ended_runs_by_their_end(desk: Desk, clerk: Hire) -> None:

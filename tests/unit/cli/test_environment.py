@@ -63,11 +63,16 @@ def test_added_words_win_also_over_what_is_dropped() -> None:
     }
 
 
-@pytest.mark.parametrize("word", ["UNSET", "=x", ""])
+@pytest.mark.parametrize("word", ["UNSET", "=x", "", "1=x", "A-B=x", "A B=x", "ÄÖ=x", "A=x\0", "1"])
 def test_a_word_that_gives_no_value_is_refused_without_its_value(word: str) -> None:
-    with pytest.raises(UserError, match="--env") as raised:
+    with pytest.raises(UserError, match=f"--env '?{word.partition('=')[0]}") as raised:
         environment.captured({}, [word], inline=False)
-    assert "=x" not in str(raised.value)
+    assert "x" not in str(raised.value).partition(":")[0]
+
+
+def test_an_odd_name_that_stands_in_the_environment_may_be_handed_on() -> None:
+    odd = {"BASH_FUNC_f%%": "() { :; }", "DISPLAY": ":0"}
+    assert environment.captured(odd, ["BASH_FUNC_f%%", "DISPLAY"], inline=False) == odd
 
 
 def test_the_file_is_private_and_keeps_every_byte(tmp_path: Path) -> None:

@@ -18,7 +18,10 @@ RUN = "big-20260101-000000"
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     monkeypatch.setattr(keep, "LOOK_EVERY_S", 0.0)
-    monkeypatch.setattr("outlast.supervise.start.ensure", lambda workspace, place: asked.append(place))
+    monkeypatch.setattr(
+        "outlast.supervise.start.ensure",
+        lambda workspace, place, up=False: asked.append(f"{place} up" if up else place),
+    )
     return asked
 
 
@@ -49,6 +52,20 @@ def test_one_that_was_told_to_leave_is_not_started(
     assert started == []
     assert keeping.told_to_leave
     assert capsys.readouterr().err.count("outlast up --detach") == 1
+
+
+def test_a_run_that_begins_is_newer_than_an_earlier_word_to_leave_until_it_was_taken(
+    desk: Desk, started: list[str]
+) -> None:
+    snapshot = desk.add(RUN)
+    os.remove(desk.workspace.run(RUN).snapshot)
+    desk.write(desk.workspace.place("local").supervisor, {"host": os.uname().nodename, "wanted": False})
+    keeping = keep.Keeper(desk.workspace, RUN, begins=True)
+    keeping.look("queued")
+    assert (started, keeping.told_to_leave) == (["local up"], False)
+    desk.write(desk.workspace.run(RUN).snapshot, snapshot)
+    keeping.look("queued")
+    assert (started, keeping.told_to_leave) == (["local up"], True)
 
 
 def test_one_that_lives_is_left_alone(desk: Desk, started: list[str]) -> None:
@@ -83,7 +100,7 @@ def test_looks_are_bounded_in_time(desk: Desk, started: list[str], monkeypatch: 
 def test_one_that_cannot_be_started_is_said_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def ensure(*_: object) -> None:
+    def ensure(*_: object, **__: object) -> None:
         raise WorldError("no more processes")
 
     monkeypatch.setattr(keep, "LOOK_EVERY_S", 0.0)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from outlast.cli.backends import TABLE
 from outlast.disk import files, requests
 from outlast.errors import OK, REFUSED, TRY_AGAIN, USAGE, WorldError
 from outlast.facts import Resume, Spec
@@ -28,6 +29,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
         asked.append((place, up))
 
     monkeypatch.setattr("outlast.supervise.start.ensure", ensure)
+    monkeypatch.setattr("outlast.cli.ask.await_answer", lambda *_, **__: None)
     return asked
 
 
@@ -36,6 +38,30 @@ def spec_of(desk: Desk, *options: str, command: tuple[str, ...] = ("sh", "-c", "
     assert code == OK, err
     path = desk.workspace.run(out.strip()).record
     return from_record(files.read(path), Spec, path)
+
+
+def test_a_run_is_accepted_for_a_backend_of_the_table_and_for_no_other(
+    desk: Desk, nobody: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert spec_of(desk).backend == "local"
+    monkeypatch.setitem(TABLE, "toy", TABLE["local"])
+    assert spec_of(desk, "--backend", "toy").backend == "toy"
+    before = os.listdir(desk.workspace.runs)
+    code, out, err = desk.run("run", "-d", "--backend", "slurm", "--", "true")
+    assert (code, out) == (USAGE, "")
+    assert "--backend slurm: there is no such backend; known are: local, toy" in err
+    assert os.listdir(desk.workspace.runs) == before
+
+
+def test_a_run_is_not_run_again_by_a_backend_that_is_not_there(
+    desk: Desk, nobody: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as then:
+        then.setitem(TABLE, "toy", TABLE["local"])
+        old = spec_of(desk, "--backend", "toy")
+    code, _, err = desk.run("rerun", old.run, "-d")
+    assert code == USAGE
+    assert "--backend toy: there is no such backend; known are: local" in err
 
 
 def test_detached_prints_only_the_id(desk: Desk, nobody: list[Any]) -> None:
@@ -174,6 +200,44 @@ def test_a_run_that_nobody_can_serve_yet_is_accepted_all_the_same(
     assert "is accepted, but nobody serves it yet: no supervisor could be started" in err
 
 
+def test_a_detached_run_is_left_once_a_supervisor_has_it_and_no_wait_at_once(
+    desk: Desk, nobody: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awaited: list[tuple[int, bool]] = []
+
+    def await_answer(_: object, place: Any, number: int, what: str, *, goes_on: bool) -> None:
+        assert requests.load(place, number)[0], what
+        awaited.append((number, goes_on))
+
+    monkeypatch.setattr("outlast.cli.ask.await_answer", await_answer)
+    spec_of(desk)
+    assert awaited == [(1, True)]
+    spec_of(desk, "--no-wait")
+    assert awaited == [(1, True)]
+    assert requests.numbers(desk.workspace.place("local")) == [1, 2]
+
+
+def test_a_run_that_no_supervisor_takes_in_time_is_try_again_and_its_id_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outlast.supervise.start.ensure", lambda *_, **__: None)
+    monkeypatch.setattr("outlast.cli.ask.ANSWER_S", 0.05)
+    code, out, err = desk.run("run", "-d", "--", "true")
+    assert code == TRY_AGAIN
+    assert f"run {out.strip()}: asked for (request 1 of place local)" in err
+
+
+def test_a_reader_of_the_id_that_is_gone_leaves_no_run_unannounced(
+    desk: Desk, nobody: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("outlast.cli.run._print_id", gone)
+    assert desk.run("run", "-d", "--", "true")[0] == OK
+    assert requests.numbers(desk.workspace.place("local")) == [1]
+
+
 def test_runs_of_one_second_have_different_ids(desk: Desk, nobody: list[Any]) -> None:
     ids = {spec_of(desk).run for _ in range(4)}
     assert len(ids) == 4
@@ -192,7 +256,15 @@ def test_runs_of_one_second_have_different_ids(desk: Desk, nobody: list[Any]) ->
         (["--done-when", "file:"], "log:REGEX, file:PATH or step:N"),
         (["--stall-limit", "=5m"], "SECTION=DURATION"),
         (["--stall-limit", "eval=soon"], "'soon' is not a duration"),
-        (["--stall-limit", "0"], "above zero"),
+        (["--stall-limit", "0"], "--stall-limit '0': '0' is no limit: write a duration above zero"),
+        (["--stall-limit", "eval=0s"], "--stall-limit 'eval=0s': '0s' is no limit"),
+        (["--stall-limit", "-5s"], "--stall-limit '-5s': '-5s' is not a duration"),
+        (["--stall-limit", "9" * 400], "is not a duration"),
+        (["--env", "1=secret"], "--env '1=': no name of a variable"),
+        (["--env", "=secret"], "--env '=': the name is missing"),
+        (["--env", "A B=secret"], "--env 'A B=': no name of a variable"),
+        (["--no-wait"], "--no-wait goes with --detach"),
+        (["--no-wait", "--detach", "--wait"], "--no-wait goes with --detach"),
         (["--cwd", "nowhere"], "no such folder"),
         (["--env", "UNSET_HERE"], "UNSET_HERE"),
         (["--after", "nobody"], "no run 'nobody'"),
@@ -207,6 +279,7 @@ def test_wrong_options_are_told_before_anything_is_made(desk: Desk, options: lis
     assert code in (USAGE, 3)
     assert out == ""
     assert said in err
+    assert "secret" not in err
     assert err.count("\n") == 1
     assert os.listdir(desk.workspace.runs) == []
 
@@ -222,6 +295,21 @@ def test_an_unresolvable_program_is_named(desk: Desk) -> None:
     code, _, err = desk.run("run", "--", "no-such-program")
     assert code == USAGE
     assert "no-such-program" in err
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_before_anything_is_accepted(
+    desk: Desk, nobody: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = os.fsdecode(os.fsencode(desk.root) + b"/caf\xe9")
+    os.mkdir(odd, 0o700)
+    monkeypatch.chdir(odd)
+    for root in (str(desk.root), odd):
+        monkeypatch.setenv("OUTLAST_WORKSPACE", root)
+        code, out, err = desk.run("run", "-d", "--", "true")
+        assert (code, out) == (USAGE, "")
+        assert "caf\\xe9': the name of this folder is not UTF-8 text" in err
+    assert nobody == []
+    assert os.listdir(desk.workspace.runs) == []
 
 
 def test_a_wrong_configuration_starts_nothing(desk: Desk, touch: Touch) -> None:

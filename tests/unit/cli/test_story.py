@@ -1,17 +1,21 @@
 """`show`, `why`, `logs`: what a person reads of one run."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from outlast.cli import why
+from outlast.cli import logs, why
+from outlast.cli.tail import Tail
 from outlast.errors import NOT_FOUND, OK
 from tests.unit.cli.conftest import Desk
 
+Written = Callable[[], list[dict[str, Any]]]
 RUN = "big-20260101-000000"
 
 
@@ -26,6 +30,19 @@ def attempt(n: int, verdict: str | None = "failed", **more: Any) -> dict[str, An
         "started_at": "2026-01-01T00:00:00Z",
     }
     return {**known, "lasted_s": 12.0, "resumed_from": None, "first_step": 0, "last_step": 9, **more}
+
+
+def logs_of(desk: Desk, *options: str) -> bytes:
+    words = [sys.executable, "-m", "outlast", "logs", "big", *options]
+    return subprocess.run(words, cwd=desk.root, capture_output=True, check=True).stdout
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Written:
+    """The records that `logs` wrote so far."""
+    said: list[bytes] = []
+    monkeypatch.setattr(logs, "write", lambda fd, body: said.append(body))
+    return lambda: [json.loads(line) for line in b"".join(said).splitlines()]
 
 
 def say(desk: Desk, n: int, text: str) -> None:
@@ -154,9 +171,57 @@ def test_logs_are_the_bytes_of_one_attempt(desk: Desk, options: list[str], expec
     say(desk, 1, "one\nfirst\n")
     say(desk, 2, "")
     Path(desk.workspace.run(RUN).attempt(2).output).write_bytes(b"\xff\x00second")
-    words = [sys.executable, "-m", "outlast", "logs", "big", *options]
-    said = subprocess.run(words, cwd=desk.root, capture_output=True, check=True)
-    assert said.stdout == expected
+    assert logs_of(desk, *options) == expected
+
+
+def test_logs_in_json_are_lines_with_their_place(desk: Desk) -> None:
+    desk.add(RUN)
+    say(desk, 1, "one\n\n")
+    Path(desk.workspace.run(RUN).attempt(1).output).write_bytes(b"one\n\n\xfftwo \xc3\xa4\r\nlast")
+    found = [json.loads(line) for line in logs_of(desk, "--json").splitlines()]
+    assert found == [
+        {"attempt": 1, "offset": 0, "line": "one"},
+        {"attempt": 1, "offset": 4, "line": ""},
+        {"attempt": 1, "offset": 5, "line": "\ufffdtwo ä\r"},
+        {"attempt": 1, "offset": 14, "line": "last"},
+    ]
+    assert [json.loads(line)["offset"] for line in logs_of(desk, "--json", "-n", "2").splitlines()] == [5, 14]
+
+
+def test_followed_logs_in_json_go_on_with_the_next_attempt(desk: Desk, written: Written) -> None:
+    desk.add(RUN)
+    say(desk, 1, "a\nunfinished")
+    say(desk, 2, "b\n")
+    tail = Tail(desk.workspace.run(RUN))
+    assert [json.loads(line) for line in logs_of(desk, "-f", "--json").splitlines()] == [
+        {"attempt": 2, "offset": 0, "line": "b"}
+    ]
+    logs._follow(desk.workspace, RUN, tail, logs.JsonLines(tail), only=False)
+    assert [(each["attempt"], each["offset"], each["line"]) for each in written()] == [
+        (1, 0, "a"),
+        (1, 2, "unfinished"),
+        (2, 0, "b"),
+    ]
+
+
+def test_an_endless_line_in_json_comes_in_pieces_and_a_hole_ends_one(
+    desk: Desk, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "LINE_BYTES_MAX", 100_000)
+    say(desk, 1, "x" * 300_000)
+    path = Path(desk.workspace.run(RUN).attempt(1).output)
+    with path.open("r+b") as file:
+        file.seek(64 << 20)
+        file.write(b"tail\n")
+    shown = logs.JsonLines(Tail(desk.workspace.run(RUN)))
+    while shown.more():
+        pass
+    shown.end()
+    pieces = written()
+    whole = "".join(piece["line"] for piece in pieces)
+    assert whole.replace("\0", "") == "x" * 300_000 + "tail"
+    assert max(len(piece["line"]) for piece in pieces) <= 200_000
+    assert pieces[-1] == {"attempt": 1, "offset": 64 << 20, "line": "tail"}
 
 
 def test_logs_of_an_attempt_that_never_was(desk: Desk) -> None:

@@ -58,6 +58,24 @@ def test_version(desk: Desk) -> None:
         (["run", "--detatch", "--", "true"], ["run:", "unknown option --detatch", "did you mean --detach?"]),
         (["run", "--det", "--", "true"], ["run:", "unknown option --det"]),
         (["run", "--timeout=soon", "--", "true"], ["run:", "--timeout", "'soon' is not a duration"]),
+        (["run", "--timeout", "-5s", "--", "true"], ["run:", "--timeout", "'-5s' is not a duration"]),
+        (
+            ["run", "--backend", "slurm", "--", "true"],
+            ["run: --backend slurm: there is no such", "known are: local"],
+        ),
+        (
+            ["run", "--backend=slurm", "--", "true"],
+            ["run: --backend slurm: there is no such", "known are: local"],
+        ),
+        (["run", "--gpus", "2", "--", "true"], ["run: no option --gpus:"]),
+        (
+            ["run", "--name", "caf\udce9", "--", "true"],
+            ["word 3 of the command line is not UTF-8 text: 'caf\\xe9'"],
+        ),
+        (["ls", "--tag=\udcff"], ["word 2 of the command line is not UTF-8 text"]),
+        (["run", "--env", "A=hush\udcff", "--", "true"], ["word 3", "a word of --env"]),
+        (["run", "--env=A=hush\udcff", "--", "true"], ["word 2", "a word of --env"]),
+        (["run", "--", "echo", "\udcff"], ["word 4 of the command line is not UTF-8 text"]),
         (["run", "--slots", "0", "--", "true"], ["run:", "--slots", "above zero"]),
         (["run", "--priority", "top", "--", "true"], ["run:", "--priority", "high"]),
         (["run", "--name"], ["run:", "--name", "expected one argument"]),
@@ -74,6 +92,15 @@ def test_wrong_word_gets_one_line_that_says_what_and_the_nearest(
     assert (code, out) == (USAGE, "")
     for part in parts:
         assert part in one_line(err)
+    assert "hush" not in err
+    assert "did you mean --backoff" not in err
+
+
+def test_words_that_are_no_text_are_refused_as_the_shell_hands_them_over(desk: Desk) -> None:
+    words = [sys.executable.encode(), b"-m", b"outlast", b"run", b"--note", b"caf\xe9", b"--", b"true"]
+    said = subprocess.run(words, cwd=desk.root, capture_output=True, text=True)
+    assert (said.returncode, said.stdout) == (USAGE, "")
+    assert "'caf\\xe9'" in one_line(said.stderr)
 
 
 def test_workspace_may_stand_before_or_behind_the_verb(desk: Desk, tmp_path: Path) -> None:
@@ -157,6 +184,18 @@ def test_a_reader_that_leaves_is_no_error(desk: Desk) -> None:
     said = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=desk.root, check=True)
     assert said.stdout.splitlines()[1] == "0"
     assert said.stderr == ""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_left_changes_no_exit_code(desk: Desk, unbuffered: str) -> None:
+    desk.add("x-20260101-000000", outcome="failed")
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "outlast", "wait", "x", "--json"]
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    said = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=desk.root, env=env)
+    os.close(writing)
+    assert (said.returncode, said.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

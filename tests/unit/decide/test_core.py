@@ -253,7 +253,7 @@ def test_l2_one_whose_runner_is_gone_gets_the_same_launch_again_and_no_record() 
         (replace(TRYING, want="stop-now", asked=6), ("down",), "stop-now", 6),
         (replace(TRYING, want="pause", asked=7), ("down",), "pause", 7),
         (replace(TRYING, holds=("paused",), asked=7), (), "pause", 7),
-        (replace(TRYING, asked=8), ("disk", "down"), "pause", 0),
+        (replace(TRYING, asked=8), ("disk", "down"), "pause", 12),
         (replace(TRYING, closing=CLOSING, asked=9), (), "stop-now", 9),
         (replace(TRYING, closing=CLOSING, **STOP), (), "stop", 5),
     ],
@@ -262,19 +262,59 @@ def test_a_living_attempt_is_told_what_is_wanted(
     book: Book, holds: tuple[str, ...], want: str, number: int
 ) -> None:
     tell = Tell(A1, want, number)  # type: ignore[arg-type]
-    assert wanted(book, holds) == (want, number)
-    assert decided(book, ALIVE, holds=holds) == Decision((), (tell,))
-    assert decided(book, ORPHAN, holds=holds).actions == (tell, launch(1))
+    assert wanted(book, sight(ALIVE, holds=holds, asked=12)) == (want, number)
+    assert decided(book, ALIVE, holds=holds, asked=12) == Decision((), (tell,))
+    assert decided(book, ORPHAN, holds=holds, asked=12).actions == (tell, launch(1))
+
+
+def asked(verb: str, number: int, *, now: bool = False) -> Asked:
+    args = (("now", "1"),) if now else ()
+    return Asked(at=START, run=RUN, why="", request=number, verb=verb, by="me", args=args)
+
+
+def test_pause_now_stops_at_once_and_the_run_stays_paused() -> None:
+    book = fold(TRYING, asked("pause", 5, now=True))
+    assert decided(book, ALIVE).actions == (Tell(A1, "stop-now", 5),)
+    told = ending(Signalled(9), told="stop-now", told_by="request 5")
+    (ended,) = decided(book, Closed(told, HERE)).entries
+    assert isinstance(ended, Ended)
+    assert ended.verdict == "interrupted"
+    assert not ended.charged
+    assert decided(fold(book, ended), Absent()) == NOTHING
+    assert kinds(decided(fold(fold(book, ended), asked("resume", 6)), Absent()).entries) == ["Chosen"]
+
+
+def test_a_pause_that_is_hurried_stays_hurried_and_a_stop_outranks_both() -> None:
+    book = fold(fold(TRYING, asked("pause", 5, now=True)), asked("pause", 6))
+    assert wanted(book, sight(ALIVE)) == ("stop-now", 6)
+    assert fold(fold(TRYING, asked("stop", 5)), asked("pause", 6, now=True)).want == "stop"
+
+
+def test_what_is_called_off_by_pause_now_is_no_last_door() -> None:
+    (act,) = decided(fold(TRYING, asked("pause", 5, now=True)), Absent()).actions
+    assert isinstance(act, ShutDoor)
+    assert not act.final
 
 
 def test_a_run_that_nobody_wants_otherwise_runs() -> None:
-    assert wanted(replace(BOOK, asked=3), ("disk",)) == ("run", 3)
+    assert wanted(replace(BOOK, asked=3), sight(ALIVE, holds=("disk",))) == ("run", 3)
 
 
-def test_a_resume_does_not_call_back_a_pause_under_way() -> None:
+def test_a_down_outranks_what_was_told_on_an_earlier_request() -> None:
+    """A runner obeys the higher number of two: the one of the run's acceptance must not silence the place's own."""
+    book = replace(TRYING, asked=8)
+    (first,) = decided(book, ALIVE, asked=8).actions
+    (later,) = decided(book, ALIVE, asked=9, holds=("down",)).actions
+    assert isinstance(first, Tell)
+    assert isinstance(later, Tell)
+    assert (first.want, later.want) == ("run", "pause")
+    assert later.request > first.request
+
+
+def test_a_resume_takes_a_pause_back_and_if_it_comes_too_late_the_run_goes_on_in_the_next_attempt() -> None:
     book = fold(TRYING, Asked(at=START, run=RUN, why="", request=5, verb="pause", by="me"))
     book = fold(book, Asked(at=START, run=RUN, why="", request=6, verb="resume", by="me"))
-    assert decided(book, ALIVE) == NOTHING
+    assert decided(book, ALIVE) == Decision((), (Tell(A1, "run", 6),))
     told = ending(Exited(0), told="pause", told_by="request 5")
     decision = decided(book, Closed(told, HERE))
     assert kinds(decision.entries) == ["Ended"]
@@ -482,6 +522,20 @@ def test_a_request_that_nobody_understands_is_declined_and_the_run_goes_on() -> 
     decision = decided(TRYING, ALIVE, requests=(request("dance", 8),))
     assert isinstance(decision.entries[0], Declined)
     assert decided(fold(TRYING, decision.entries[0]), ALIVE) == NOTHING
+
+
+def test_an_order_says_whether_the_run_ever_had_a_checkpoint() -> None:
+    for had in (False, True):
+        (act,) = decided(replace(BOOK, had_checkpoint=had), Absent()).actions
+        assert isinstance(act, Launch)
+        assert act.orders[0].had_checkpoint is had
+
+
+def test_the_attempt_after_a_retry_is_the_one_behind_the_final_door() -> None:
+    ended_run = replace(BOOK, phase=Done("failed", None, START), closing=replace(CLOSING, n=5), next=3)
+    _, reopened = decided(ended_run, FINAL, requests=(request("retry", 8),)).entries
+    assert isinstance(reopened, Reopened)
+    assert reopened.n == 6
 
 
 # --- the wall limit ---------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ WHOLE = replace(
     done_when="file:{run_dir}/{attempt}",
     tty=True,
     place="host-a",
+    backend="elsewhere",
     options=(("k", "v"),),
 )
 
@@ -26,7 +27,7 @@ def test_an_order_says_all_that_the_specification_says() -> None:
     assert (made.attempt, made.term, made.timeout_s) == (AttemptId(RUN, 3), 8, 12.5)
     for name in (
         "cwd", "target_step", "stall_limits_s", "stop_grace_s", "stop_limit_s", "log_bytes_max", "tty", "place",
-        "options",
+        "backend", "options",
     ):  # fmt: skip
         assert getattr(made, name) == getattr(WHOLE, name), name
 

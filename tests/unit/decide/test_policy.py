@@ -234,6 +234,17 @@ def test_a_stop_that_was_asked_for_cancels_whatever_the_end_but_a_completion() -
     assert judged(book, ending(Exited(0), last_step=5, total=5)).closing == "completed"
 
 
+@pytest.mark.parametrize("want", ["pause", "pause-now", "stop", "stop-now"])
+def test_the_reason_of_who_asked_outlives_the_end_that_followed(want: str) -> None:
+    told = ending(Signalled(15), told="stop", told_by="request 5")
+    verdict = judged(replace(BOOK, want=want, why="the GPU is needed"), told)
+    assert verdict.why == "stopped (request 5); signal 15; asked for: the GPU is needed"
+    assert (
+        judged(replace(BOOK, want="run", why="the first attempt"), told).why
+        == "stopped (request 5); signal 15"
+    )
+
+
 def test_only_a_journaled_request_cancels_a_run() -> None:
     told = ending(Signalled(15), told="stop", told_by="signal 15 to the runner", lasted_s=LONG)
     assert judged(BOOK, told).closing is None

@@ -14,6 +14,7 @@ import pytest
 
 from outlast.disk import identity
 from outlast.disk.layout import AttemptFolder
+from outlast.errors import WorldError
 from outlast.runner import census, tree
 from outlast.runner.tree import Tree
 from tests.runner_driver import is_living, wait_for
@@ -65,7 +66,7 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
 
     def one(code: str) -> Planted:
         planted.append(
-            Planted(tmp_path, code + "\nopen(os.environ['OUTLAST_ATTEMPT_DIR'] + '/up', 'w')\ntime.sleep(60)")
+            Planted(tmp_path, f"{code}\nopen(os.environ['OUTLAST_ATTEMPT_DIR'] + '/up', 'w')\n{LIVE}")
         )
         wait_for(lambda: os.path.exists(planted[-1].folder.path + "/up"), "the training")
         return planted[-1]
@@ -76,6 +77,9 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
 
 
 PLAIN = "import os, time, subprocess, signal\n"
+# For a minute, in short naps: a signal that comes after Python's last look at its handlers, and before it is in the
+# kernel, is not heard before the nap is over.
+LIVE = "for _ in range(6000): time.sleep(0.01)"
 OWN_SESSION = PLAIN + (
     "D = subprocess.DEVNULL\n"
     "subprocess.Popen(['sleep', '60'], start_new_session=True, stdin=D, stdout=D, stderr=D)\n"
@@ -163,6 +167,33 @@ def living_in(group: int) -> list[int]:
 def test_a_stopped_training_is_ended_too(plant: Plant) -> None:
     planted = plant(POLITE)
     os.kill(planted.pid, signal.SIGSTOP)
+    wait_for(lambda: census.state(planted.pid) == "T", "the stop")
+    assert planted.tree.end(20.0, wait)
+    assert os.path.exists(planted.folder.path + "/saved")
+
+
+def test_a_look_that_fails_cuts_no_grace_short(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = plant(POLITE)
+    real, looks = census.pids, iter([False, False, False, False])  # the freeze, the grace and its two counts
+
+    def blind_at_first() -> list[int]:
+        if next(looks, True):
+            return real()
+        raise WorldError("/proc: Input/output error")
+
+    monkeypatch.setattr(census, "pids", blind_at_first)
+    assert planted.tree.end(20.0, wait)
+    assert os.path.exists(planted.folder.path + "/saved")
+
+
+def test_what_a_training_starts_to_save_itself_is_not_told_to_end(plant: Plant) -> None:
+    """Its handler leaves the saving to a child that would die of TERM."""
+    planted = plant(
+        PLAIN + "def leave(*_):\n"
+        "    subprocess.run(['/bin/sh', '-c', 'sleep 1; touch \"$OUTLAST_ATTEMPT_DIR/saved\"'])\n"
+        "    os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, leave)\n"
+    )
     assert planted.tree.end(20.0, wait)
     assert os.path.exists(planted.folder.path + "/saved")
 
