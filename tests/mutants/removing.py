@@ -6,6 +6,7 @@ Each is a Mutant as in `registry`.
 from tests.mutants.plant import Mutant, Patch
 
 REMOVE, CLEAR = "tests/unit/supervise/test_remove.py", "tests/unit/work/test_clear.py"
+VAIN = "tests/unit/supervise/test_remove_in_vain.py"
 TURNS = "tests/simulate/test_turns_that_remove.py"
 TREE = "tests/unit/runner/test_tree.py"
 
@@ -47,7 +48,7 @@ REMOVING = (
                 "            except WorldError:\n                raise\n",
             ),
         ),
-        (f"{REMOVE} -k cannot_be_taken_away",),
+        (f"{VAIN} -k cannot_be_taken_away",),
     ),
     Mutant(
         "a-killed-child-is-still-at-work",

@@ -1,97 +1,36 @@
-"""An ended run goes away whole: packed or deleted, at no moment neither there nor packed, and nobody waits for it.
+"""An ended run goes away whole: packed or deleted, at no moment neither there nor packed, and nobody waits for it."""
 
-The child is the real `work/clear`, told when to do its work, or one that dies or never ends.
-"""
-
-import logging
 import os
 import shutil
-import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from outlast.disk import clearing, files
 from outlast.disk.layout import Workspace
-from outlast.errors import TRY_AGAIN, WorldError
+from outlast.errors import TRY_AGAIN
 from outlast.facts import Removed, RunId
 from outlast.supervise import remove
-from outlast.supervise.remove import TRASH, Removals, Removing
+from outlast.supervise.remove import TRASH, Removing
 from outlast.work.clear import clear
-from tests.unit.disk.faults import Child, as_nobody, deaths, small_disk, system_calls
+from tests.unit.disk.faults import Child, deaths, system_calls
+from tests.unit.supervise.clerk import (
+    ARCHIVE,
+    FILES,
+    RM,
+    TWIN,
+    Clerk,
+    content,
+    fill,
+    gone,
+    packed,
+    removals,
+    trash,
+)
 from tests.unit.supervise.conftest import NOW, RUN
 
-FILES = {
-    "run.json": "{}\n",
-    "attempts/0001/output.log": "step 1\n" * 50,
-    "checkpoints/step-1/model.pt": "weights",
-}
-TWIN = RunId("demo-20260102-030405-2")
 CHANGES = ("link", "rename", "fsync", "unlink", "unlinkat", "rmdir", "mkdir", "write")
-RM, ARCHIVE = ("rm", 7), ("archive", 8)
-
-
-def fill(workspace: Workspace, run: RunId = RUN) -> Path:
-    folder = Path(workspace.run(run).path)
-    for name, body in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(body)
-    return folder
-
-
-def content(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
-
-
-def packed(workspace: Workspace, run: RunId = RUN) -> dict[str, str]:
-    found: dict[str, str] = {}
-    with tarfile.open(workspace.pack(run)) as pack:
-        for member in pack.getmembers():
-            file = pack.extractfile(member)
-            if file is not None:
-                found[member.name.removeprefix(f"{run}/")] = file.read().decode()
-    return found
-
-
-def trash(workspace: Workspace) -> list[str]:
-    try:
-        return sorted(os.listdir(workspace.trash))
-    except FileNotFoundError:
-        return []
-
-
-class Clerk:
-    """Who starts children, and each of them. `told`: the runs that each was to pack."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace, self.place = workspace, workspace.place("local")
-        files.make_directory(self.place.path)
-        self.told: list[list[str]] = []
-        self.code: int | None = None
-        self.refuses = False
-
-    def __call__(self, words: Sequence[str]) -> "Clerk":
-        if self.refuses:
-            raise WorldError("cannot start a process: Resource temporarily unavailable")
-        self.name, packs = words[0], [word.split("=") for word in words[1:]]
-        self.packs = [(run, int(request)) for run, request in packs]
-        self.told.append([run for run, _ in packs])
-        self.code = None
-        return self
-
-    def poll(self) -> int | None:
-        return self.code
-
-    def does_it(self) -> None:
-        clear(self.workspace, self.place, self.name, self.packs)
-        self.code = 0
-
-    def says(self, **what: object) -> None:
-        clearing.Cleared(self.name, **what).write(self.place)  # type: ignore[arg-type]
-
-    def dies(self) -> None:
-        self.code = -9
 
 
 @pytest.fixture
@@ -103,14 +42,6 @@ def clerk(workspace: Workspace) -> Clerk:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What failed is tried again in the next turn."""
     monkeypatch.setattr(remove, "AGAIN_FIRST_S", 0.0)
-
-
-def removals(clerk: Clerk, *, leaves_trash: bool = False) -> Removals:
-    return Removals(clerk.workspace, clerk.place, clerk, leaves_trash=leaves_trash)
-
-
-def gone(removed: Sequence[Removed]) -> list[tuple[RunId | None, int, str]]:
-    return [(each.run, each.request, each.how) for each in removed]
 
 
 # --- in the turn, and beside it --------------------------------------------------------------------------------------
@@ -429,134 +360,3 @@ def test_a_word_that_cannot_be_understood_says_nothing(
     assert content(folder) == FILES
     clerk.does_it()
     assert gone(ring.turn({RUN: ARCHIVE}, NOW)) == [(RUN, 8, "archive")]
-
-
-# --- what cannot be done ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("how", [RM, ARCHIVE])
-def test_a_run_that_cannot_be_taken_away_is_said_and_keeps_no_other(
-    workspace: Workspace, clerk: Clerk, how: Removing
-) -> None:
-    """Its folder is a mount point: it can be packed, and cannot be renamed."""
-    fill(workspace, TWIN)
-    folder = Path(workspace.run(RUN).path)
-    folder.mkdir()
-    with small_disk(folder, "1m"):
-        fill(workspace)
-        ring = removals(clerk)
-        due: dict[RunId, Removing] = {RUN: how, TWIN: ("rm", 9)}
-        assert gone(ring.turn(due, NOW)) == [(TWIN, 9, "rm")]
-        clerk.does_it()
-        assert ring.turn({RUN: how}, NOW) == []
-        assert content(folder) == FILES
-        said = ring.troubles()[RUN]
-    assert said.startswith(f"{how[0]} {RUN}: cannot move to the trash")
-    assert "busy" in said
-
-
-def test_what_cannot_be_packed_is_said_in_the_childs_words_and_keeps_no_other(
-    workspace: Workspace, clerk: Clerk
-) -> None:
-    folder, _ = fill(workspace), fill(workspace, TWIN)
-    ring = removals(clerk)
-    due: dict[RunId, Removing] = {RUN: ARCHIVE, TWIN: ("archive", 9)}
-    ring.turn(due, NOW)
-    clear(workspace, clerk.place, clerk.name, [(TWIN, 9)])
-    clerk.says(packed={TWIN: 9}, failed={RUN: "cannot pack it: Input/output error"})
-    assert gone(ring.turn(due, NOW)) == [(TWIN, 9, "archive")]
-    assert ring.troubles() == {RUN: f"archive {RUN}: cannot pack it: Input/output error"}
-    assert content(folder) == FILES
-
-
-def test_the_same_trouble_is_logged_once(
-    workspace: Workspace, clerk: Clerk, at_once: None, caplog: pytest.LogCaptureFixture
-) -> None:
-    fill(workspace)
-    ring = removals(clerk)
-    with caplog.at_level(logging.WARNING):
-        for _ in range(4):
-            ring.turn({RUN: ARCHIVE}, NOW)
-            clerk.says(failed={RUN: "cannot pack it: Input/output error"}, emptied=True)
-            clerk.dies()
-        assert [record.getMessage() for record in caplog.records] == [
-            f"archive {RUN}: cannot pack it: Input/output error"
-        ]
-
-
-def test_what_failed_is_tried_ever_more_seldom_and_at_once_when_it_is_asked_for_anew(
-    workspace: Workspace, clerk: Clerk
-) -> None:
-    fill(workspace)
-    clerk.refuses = True
-    ring = removals(clerk)
-    ring.turn({RUN: ARCHIVE}, NOW)
-    assert "Resource temporarily unavailable" in ring.troubles()[RUN]
-    first = ring.wake_in_s()
-    assert remove.AGAIN_FIRST_S / 2 < first <= remove.AGAIN_FIRST_S
-    clerk.refuses = False
-    ring.turn({RUN: ARCHIVE}, NOW)
-    assert clerk.told == []
-    ring.turn({RUN: ("archive", 9)}, NOW)
-    assert (clerk.told, ring.troubles()) == ([[RUN]], {})
-
-
-def test_waits_grow_and_have_an_end(workspace: Workspace, clerk: Clerk) -> None:
-    ring = removals(clerk)
-    waits = []
-    for _ in range(40):
-        ring._met(TRASH, 0, TRASH, "no")
-        ring._trash_is_due = True
-        waits.append(ring.wake_in_s())
-    assert waits[0] < waits[1] < waits[2]
-    assert remove.AGAIN_LONGEST_S / 2 < waits[-1] <= remove.AGAIN_LONGEST_S
-
-
-def test_a_supervisor_stays_for_a_few_tries_and_leaves_the_rest_to_the_next_one(
-    workspace: Workspace, clerk: Clerk, at_once: None
-) -> None:
-    fill(workspace)
-    clerk.refuses = True
-    ring = removals(clerk)
-    assert ring.is_busy({RUN})
-    for _ in range(remove.STAY_TRIES):
-        assert ring.is_busy({RUN})
-        ring.turn({RUN: ARCHIVE}, NOW)
-    assert not ring.is_busy({RUN})
-    clerk.refuses = False
-    successor = removals(clerk)
-    successor.turn({RUN: ARCHIVE}, NOW)
-    assert successor.is_busy({RUN})
-    assert clerk.told == [[RUN]]
-
-
-def test_what_cannot_be_deleted_is_said_and_keeps_no_supervisor(workspace: Workspace, clerk: Clerk) -> None:
-    fill(workspace)
-    ring = removals(clerk)
-    ring.turn({RUN: RM}, NOW)
-    (name,) = trash(workspace)
-    clerk.says(left={name: "cannot delete model.pt: Operation not permitted"}, emptied=True)
-    clerk.code = 0
-    ring.turn({}, NOW)
-    assert ring.troubles() == {TRASH: f"{TRASH}: cannot delete model.pt: Operation not permitted"}
-    assert not ring.is_busy(())
-    assert 0.0 < ring.wake_in_s() < float("inf")
-
-
-@pytest.mark.parametrize("how", [RM, ARCHIVE])
-def test_a_run_that_cannot_be_seen_is_not_said_to_be_removed(common_ground: Path, how: Removing) -> None:
-    workspace = Workspace(str(common_ground))
-    fill(workspace)
-    Path(workspace.hidden).chmod(0o777)
-    clerk = Clerk(workspace)
-    Path(workspace.runs).chmod(0)
-
-    def turned() -> tuple[int, dict[str, str]]:
-        ring = removals(clerk)
-        return len(ring.turn({RUN: how}, NOW)), ring.troubles()
-
-    count, troubles = as_nobody(turned)
-    Path(workspace.runs).chmod(0o700)
-    assert count == 0
-    assert "Permission denied" in troubles[RUN]
-    assert content(Path(workspace.run(RUN).path)) == FILES
