@@ -167,8 +167,8 @@ def test_a_shut_door_and_an_ended_attempt_keep_their_own_word(ground: Ground, ba
 
 def test_old_doors_with_new_whereabouts_never_make_a_death(ground: Ground, backend: Backend) -> None:
     """Between the look at the doors and the look at the backend a whole life can pass."""
-    backend.launch([order(ground)])
     before = doors_of(ground, FIRST)
+    backend.launch([order(ground)])
     ground.until(lambda: ground.begun() == 1)
     begun = doors_of(ground, FIRST)
     assert isinstance(presence(before, backend.look({FIRST: before})[FIRST]), Coming | Absent)
