@@ -201,7 +201,7 @@ def test_who_leaves_while_a_run_is_announced_leaves_a_run_that_is_served(outlast
     fcntl.flock(holding, fcntl.LOCK_EX)
     view = outlast.popen("run", "--", *python(COUNT, "3"))
     wait_for(lambda: requests.numbers(outlast.place), "the request")
-    view.send_signal(signal.SIGHUP)
+    view.send_signal(signal.SIGTERM)
     os.close(holding)
     view.communicate(timeout=60)
     assert view.returncode == 75
