@@ -1,8 +1,8 @@
 """outlast keeps long machine-learning training runs alive, honest and finished.
 
-In a training: `import outlast`, then `outlast.training(total_steps=...)`. Importing this package imports nothing
-else; each name is loaded when it is first used, so that it may stand beside anybody's torch and in every
-command line tool.
+In a training: `import outlast`, then `outlast.training(total_steps=...)`, or one callback: `outlast.hf.Callback()`,
+`outlast.lightning.Callback()`, `outlast.accelerate`. Importing this package imports nothing else; each name is loaded
+when it is first used, so that it may stand beside anybody's torch and in every command line tool.
 """
 
 TYPE_CHECKING = False  # importing `typing` alone would double the start of a bare interpreter
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["Training", "__version__", "resume_from", "training"]
+_FRAMEWORKS = ("accelerate", "hf", "lightning")  # modules of their own, above the SDK
 
 
 def __getattr__(name: str) -> "Any":
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> "Any":
         from outlast import sdk
 
         return getattr(sdk, name)
+    if name in _FRAMEWORKS:
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module 'outlast' has no attribute {name!r}")

@@ -17,6 +17,7 @@ import pytest
 
 import outlast
 from outlast.disk import heartbeat
+from outlast.runner.ranks import Ranks
 
 pytestmark = pytest.mark.live
 
@@ -249,6 +250,71 @@ os.execv(sys.executable, [sys.executable, "-c", {again!r}])
     beat = the_page(tmp_path).read()
     assert beat is not None
     assert beat.step == 7
+
+
+def test_a_rank_that_becomes_a_program_without_the_sdk_is_no_living_rank(tmp_path: Path) -> None:
+    """The same pid and the same start; whoever looks has its page open. To close all descriptors is not to become
+    one."""
+    code = """
+import os, outlast
+run = outlast.training()
+run.step()
+for _ in range(2):
+    print("steps", flush=True)
+    os.read(0, 1)
+    os.closerange(3, 5000)
+os.execvp("cat", ["cat"])
+"""
+    command = [sys.executable, "-c", code]
+    env = environ(tmp_path)
+    with subprocess.Popen(
+        command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as training:
+        assert training.stdin is not None
+        assert training.stdout is not None
+        seen = Ranks(str(tmp_path))
+        for _ in range(2):
+            assert training.stdout.readline() == "steps\n"
+            seen.look()
+            assert [beat.step for beat in seen.living] == [1]
+            training.stdin.write("\n")
+            training.stdin.flush()
+        training.stdin.write("is cat\n")
+        training.stdin.flush()
+        assert training.stdout.readline() == "is cat\n"
+        seen.look()
+        assert seen.living == []
+        training.stdin.close()
+        assert training.wait(DEADLINE_S) == 0
+
+
+def test_a_forked_child_closes_no_descriptor_but_its_own(tmp_path: Path) -> None:
+    """A daemon closed all it had, and the numbers are others' by now."""
+    code = """
+import os, outlast
+run = outlast.training()
+os.closerange(3, 5000)
+mine = [os.open("/dev/null", os.O_RDONLY) for _ in range(250)]
+child = os.fork()
+if child == 0:
+    for fd in mine: os.fstat(fd)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    done = run_python(code, environ(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_low_descriptors_are_left_to_the_training(tmp_path: Path) -> None:
+    """Some programs close or take the numbers behind the first three without asking."""
+    code = """
+import os, outlast
+run = outlast.training()
+(name,) = os.listdir(os.environ["OUTLAST_HEARTBEAT"])
+print(os.path.basename(os.readlink(os.path.join(os.environ["OUTLAST_HEARTBEAT"], name))))
+"""
+    done = run_python(code, environ(tmp_path))
+    assert (int(done.stdout) >= 200, done.stderr) == (True, "")
 
 
 def test_leaving_by_sys_exit_without_the_context_leaves_the_page(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@
   places/PLACE/   journal/TERM.jsonl  requests/NNNNNNNN.json  lock  board.json  supervisor.json  supervisor.log
                   cleared.json  clearing
   bin/VERSION/    a copy of the ground floor
-  runs/RUN_ID/    run.json  env  snapshot.json  PROGRESS.txt  history.jsonl  attempts/NNNN/...
+  runs/RUN_ID/    run.json  env  snapshot.json  PROGRESS.txt  history.jsonl  limits.json  attempts/NNNN/...
+                  incidents/NNNN/...
   archive/        RUN_ID.tar.gz
   trash/          on its way out
 """
@@ -74,6 +75,8 @@ class RunFolder:
         self.words = os.path.join(path, "PROGRESS.txt")
         self.history = os.path.join(path, "history.jsonl")
         self.attempts = os.path.join(path, "attempts")
+        self.limits = os.path.join(path, "limits.json")
+        self.incidents = os.path.join(path, "incidents")
 
     def attempt(self, n: int) -> "AttemptFolder":
         return AttemptFolder(os.path.join(self.attempts, f"{n:04d}"))

@@ -6,10 +6,12 @@ Knows the variables of outlast and of the launchers. Refuses to know what is don
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False  # importing `typing` alone would double the start of a bare interpreter
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 # The first launcher that says a rank rules: torchrun and its kin, Slurm, Open MPI, MPICH, one node's own count.
 LAUNCHERS = (
@@ -28,6 +30,18 @@ def rank_and_world(environ: Mapping[str, str] = os.environ) -> tuple[int, int]:
         if rank is not None:
             return rank, max(whole(environ.get(world_name)) or 1, rank + 1)
     return 0, 1
+
+
+def counted_by_torch() -> tuple[int, int] | None:
+    """Rank and world size, if torch's processes have counted each other already. No collective, and no import."""
+    distributed: Any = sys.modules.get("torch.distributed")
+    try:
+        if distributed is not None and distributed.is_available() and distributed.is_initialized():
+            rank, world = int(distributed.get_rank()), int(distributed.get_world_size())
+            return (rank, world) if 0 <= rank < world < 1 << 31 else None
+    except Exception:  # noqa: BLE001 - in the middle of its import, or not ours to ask
+        return None
+    return None
 
 
 def supervised(environ: Mapping[str, str] = os.environ) -> bool:

@@ -1,13 +1,17 @@
 """What a runner reads from a page that its training is writing on: never half of a beat, and never a signal."""
 
+import mmap
 import os
+import random
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import outlast
 from outlast.disk import heartbeat, page
+from outlast.sdk.writing import Writing
 from tests.unit.disk.faults import Child
 
 
@@ -20,12 +24,6 @@ def signed(path: str) -> page.Mapped:
     mapped = page.create(path)
     page.sign(mapped, 0, 1)
     return mapped
-
-
-def jump(mapped: page.Mapped, mark: int, shift: int, beats: float) -> None:
-    page.BEATS.pack_into(mapped, page.BEATS_AT, beats)
-    page.BEAT.pack_into(mapped, page.BEAT_AT, mark, shift, 0.5, mark)
-    page.END_MARK.pack_into(mapped, page.END_MARK_AT, mark)
 
 
 def test_looks_at_a_training_that_beats_as_fast_as_it_can_never_see_a_step_that_was_not_done(
@@ -68,38 +66,43 @@ def test_looks_at_a_training_that_beats_as_fast_as_it_can_never_see_a_step_that_
     assert looks > 100
 
 
-def test_a_copy_with_new_marks_around_an_old_shift_is_not_believed(
-    path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_that_a_jump_ran_through_is_not_believed(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader was interrupted in the middle of copying the page, just while the training jumped."""
-    mapped = signed(path)
-    jump(mapped, 1, 100, 7.0)
+    writing = Writing(signed(path))
+    writing.jump(100)
+    for _ in range(7):
+        writing.next_cell()[()] = 1.0
     seen = heartbeat.Page(path)
-    jump(mapped, 2, 500, 8.0)
-    torn = bytearray(mapped[:])
-    struct.pack_into("<q", torn, page.BEAT_AT + 8, 0)
-    copies, pread = [bytes(torn)], os.pread
-    monkeypatch.setattr(
-        os, "pread", lambda fd, size, at: copies.pop() if copies and not at else pread(fd, size, at)
-    )
+    torn, pread = [True], os.pread
+
+    def copy(fd: int, size: int, at: int) -> bytes:
+        body = pread(fd, size, at)
+        if at == 0 and torn:
+            torn.clear()
+            writing.jump(500)
+            writing.next_cell()[()] = 0.5
+            return body[:512] + pread(fd, size, at)[512:]
+        return body
+
+    monkeypatch.setattr(os, "pread", copy)
     beat = seen.read()
     seen.close()
     assert beat is not None
-    assert (beat.step, beat.seq) == (508, 8)
-    assert copies == []
+    assert (beat.step, beat.seq, beat.loss) == (508, 8, 0.5)
+    assert torn == []
 
 
 def test_of_a_page_that_always_jumps_the_last_whole_beat_is_known(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mapped = signed(path)
-    jump(mapped, 1, 100, 7.0)
+    writing = Writing(signed(path))
+    writing.jump(100)
     seen = heartbeat.Page(path)
     whole = seen.read()
     pread = os.pread
 
     def read_while_it_jumps(fd: int, size: int, at: int) -> bytes:
-        struct.pack_into("<q", mapped, page.BEAT_AT, 1_000)
+        writing.jump(writing.shift + 10)
         return pread(fd, size, at)
 
     monkeypatch.setattr(os, "pread", read_while_it_jumps)
@@ -128,3 +131,64 @@ def test_a_look_in_the_middle_of_signing_finds_no_page_and_never_one_of_process_
     looks.append(seen.read())
     seen.close()
     assert {(look.rank, look.world, look.pid) for look in looks if look is not None} == {(3, 8, os.getpid())}
+
+
+FAR = 1 << 62
+SCRIBBLES: dict[str, Callable[[mmap.mmap], None]] = {
+    "base": lambda memory: struct.pack_into("<q", memory, page.LAP_AT, FAR),
+    "base below 0": lambda memory: struct.pack_into("<q", memory, page.LAP_AT, -1),
+    "shift": lambda memory: struct.pack_into("<q", memory, page.LAP_AT + 8, -FAR),
+    "cells kept": lambda memory: struct.pack_into("<q", memory, page.LAP_AT + 16, FAR),
+    "cells kept below 0": lambda memory: struct.pack_into("<q", memory, page.LAP_AT + 16, -FAR),
+}
+
+
+@pytest.mark.parametrize("what", SCRIBBLES)
+def test_p3_of_a_page_whose_counts_are_none_the_last_beat_is_kept(path: str, what: str) -> None:
+    mapped = signed(path)
+    writing = Writing(mapped)
+    writing.jump(0)
+    for _ in range(3):
+        writing.next_cell()[()] = 1.0
+    seen = heartbeat.Page(path)
+    before = seen.read()
+    SCRIBBLES[what](mapped)
+    assert seen.read() == before is not None
+    assert seen.take() == ([], 0)
+    seen.close()
+
+
+@pytest.mark.parametrize(
+    "at", [page.TAKEN_AT, page.TAKEN_AT + 8, page.WRITTEN_AT, page.NAMES_AT, page.NAMES_AT + 8]
+)
+@pytest.mark.parametrize("count", [-FAR, -1, FAR, (1 << 63) - 1])
+def test_p3_no_count_of_values_is_believed_beyond_what_there_can_be(path: str, at: int, count: int) -> None:
+    mapped = signed(path)
+    writing = Writing(mapped)
+    writing.jump(0)
+    writing.next_cell()[()] = 1.0
+    writing.put(1, "lr", 0.1)
+    struct.pack_into("<q", mapped, at, count)
+    seen = heartbeat.Page(path)
+    for _ in range(2):
+        rows, missed = seen.take()
+        assert set(rows) <= {(1, "loss", 1.0), (1, "lr", 0.1)}
+        assert 0 <= missed <= 1 << 53
+    seen.close()
+
+
+def test_p3_noise_on_a_page_raises_nothing_that_its_reader_does_not_name(path: str) -> None:
+    mapped, noise = signed(path), random.Random(3)
+    Writing(mapped).jump(0)
+    seen = heartbeat.Page(path)
+    for _ in range(300):
+        at = noise.randrange(page.MARK_AT + 8, page.HEAD_BYTES - 64)
+        mapped[at : at + 64] = noise.randbytes(64)
+        beat = seen.read()
+        seen.take()
+        seen.tell(1 << 70)
+        assert beat is not None
+        assert abs(beat.step) < 1 << 55
+        assert all(limit is None or 0.0 < limit < float("inf") for _, limit, _ in beat.sections)
+        assert beat.saved is None or "\0" not in beat.saved[2]
+    seen.close()

@@ -1,12 +1,13 @@
 """A rank's page: sealed, found by its link, and never mistaken for another's file."""
 
+import math
 import os
-import struct
 from pathlib import Path
 
 import pytest
 
 from outlast.disk import heartbeat, page
+from outlast.sdk.writing import NO_NUMBER, Writing
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_a_link_to_anything_else_is_no_page(tmp_path: Path) -> None:
 def test_the_copy_that_is_left_says_the_same_and_may_be_truncated(path: str) -> None:
     mapped = page.create(path)
     page.sign(mapped, 1, 2)
-    page.FACTS.pack_into(mapped, page.FACTS_AT, 10, 1, 0, page.DONE, 10)
+    page.FACTS.pack_into(mapped, page.FACTS_AT, 10, 1, page.DONE, 10)
     before = heartbeat.Page(path)
     page.leave(mapped, path)
     after = heartbeat.Page(path)
@@ -92,22 +93,58 @@ def test_a_copy_that_cannot_be_written_leaves_the_link(path: str, monkeypatch: p
     assert Path(path).is_symlink()
 
 
-def test_a_jump_that_is_seen_half_done_is_not_believed(path: str) -> None:
+def test_no_loss_at_all_and_a_loss_that_is_no_number_are_told_apart(path: str) -> None:
+    writing = begun(path)
+    seen = heartbeat.Page(path)
+    assert losses(seen) == [None]
+    for loss in (math.nan, -math.nan, math.inf, -math.inf, 0.0):
+        writing.next_cell()[()] = loss
+        found = losses(seen)[0]
+        assert found is not None
+        assert math.isnan(found) if math.isnan(loss) else found == loss
+    writing.next_cell()[()] = NO_NUMBER
+    assert losses(seen) == [0.0]
+    beat = seen.read()
+    assert beat is not None
+    assert beat.seq == 6
+    seen.close()
+
+
+def begun(path: str) -> Writing:
     mapped = page.create(path)
     page.sign(mapped, 0, 1)
-    page.BEAT.pack_into(mapped, page.BEAT_AT, 1, 100, 0.5, 1)
-    page.END_MARK.pack_into(mapped, page.END_MARK_AT, 1)
-    page.BEATS.pack_into(mapped, page.BEATS_AT, 7.0)
+    writing = Writing(mapped)
+    writing.jump(0)
+    return writing
+
+
+def losses(seen: heartbeat.Page) -> list[float | None]:
+    beat = seen.read()
+    assert beat is not None
+    return [beat.loss]
+
+
+def test_a_beat_that_was_interrupted_for_ever_hides_no_later_one(path: str) -> None:
+    writing = begun(path)
     seen = heartbeat.Page(path)
-    whole = seen.read()
-    assert whole is not None
-    assert (whole.seq, whole.step) == (7, 107)
-    struct.pack_into("<qq", mapped, page.BEAT_AT, 2, 500)
-    assert seen.read() == whole
-    page.BEAT.pack_into(mapped, page.BEAT_AT, 2, 500, 0.5, 2)
-    assert seen.read() == whole
-    page.END_MARK.pack_into(mapped, page.END_MARK_AT, 2)
-    now = seen.read()
-    assert now is not None
-    assert now.step == 507
+    writing.next_cell()
+    writing.next_cell()[()] = 2.0
+    beat = seen.read()
+    assert beat is not None
+    assert (beat.step, beat.loss) == (2, 2.0)
+    seen.close()
+
+
+def test_nothing_is_believed_while_the_mark_is_odd_until_it_stays_so_for_good(path: str) -> None:
+    writing = begun(path)
+    writing.next_cell()[()] = 1.0
+    seen = heartbeat.Page(path)
+    before = seen.read()
+    (mark,) = page.MARK.unpack_from(writing.memory, page.MARK_AT)
+    page.MARK.pack_into(writing.memory, page.MARK_AT, mark + 1)
+    writing.next_cell()[()] = 0.5
+    assert seen.read() == before
+    looks = [seen.read() for _ in range(10)]
+    assert looks[-1] is not None
+    assert looks[-1].step == 2
     seen.close()

@@ -27,7 +27,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("OUTLAST_RUN_ID", "sherlock-1")
     monkeypatch.setenv("OUTLAST_HEARTBEAT", str(tmp_path))
     monkeypatch.setattr(own_page, "_own", None)
-    monkeypatch.setattr(own_page, "_said", False)
+    monkeypatch.setattr(own_page, "_said", set())
+    monkeypatch.setattr(own_page, "_rank", None)
     yield tmp_path
     if (made := own_page.current_page()) is not None:
         atexit.unregister(made.leave)

@@ -34,7 +34,10 @@ class Tensor:
     """torch.Tensor as far as the SDK may go: `is_cpu` and `detach` do not wait."""
 
     def __init__(self, value: float, device: str = "cpu", graph: bool = True) -> None:
-        self.value, self.is_cpu, self.graph = value, device == "cpu", graph
+        self.value, self.is_cpu, self.is_cuda, self.graph = value, device == "cpu", False, graph
+
+    def numel(self) -> int:
+        return 1
 
     def detach(self) -> "Tensor":
         assert self.is_cpu
@@ -116,12 +119,16 @@ def test_a_value_that_may_live_on_a_device_is_never_touched(look: Look, torch: N
     assert (beat.seq, beat.step, beat.loss) == (8, 11, 1.5)
 
 
-def test_a_tensor_of_the_cpu_is_read_one_beat_later_without_its_graph(look: Look, torch: None) -> None:
+def test_a_tensor_of_the_cpu_is_read_at_once_without_its_graph(look: Look, page: Open, torch: None) -> None:
+    """The training may change it in place before its next step."""
     run = outlast.training()
-    run.step(loss=Tensor(4.0))
-    assert look().loss is None
-    run.step(loss=Tensor(3.0))
-    assert look().loss == 4.0
+    total = Tensor(4.0)
+    run.step(loss=total, norm=total)
+    total.value = 7.0
+    assert (look().loss, page().take()) == (4.0, ([(1, "loss", 4.0), (1, "norm", 4.0)], 0))
+    run.log(late=total)
+    total.value = 9.0
+    assert page().take() == ([(1, "late", 7.0)], 0)
 
 
 def test_a_tensor_never_overwrites_a_newer_loss(look: Look, torch: None) -> None:
@@ -275,15 +282,15 @@ def exits(code: int | None) -> Callable[[outlast.Training], None]:
 @pytest.mark.parametrize(
     ("body", "word"),
     [
-        (leaves, "running"),
+        (leaves, "left"),
         (finishes, "done"),
         (says_done, "done"),
         (says_do_not_restart, "do-not-restart"),
-        (raises, "running"),
-        (is_interrupted, "running"),
+        (raises, "left"),
+        (is_interrupted, "left"),
         (exits(None), "done"),
         (exits(0), "done"),
-        (exits(1), "running"),
+        (exits(1), "left"),
         (exits(75), "stopped"),
         (exits(93), "do-not-restart"),
     ],
@@ -326,6 +333,40 @@ def test_beating_on_after_the_training_was_left_comes_back_to_the_page(folder: P
     (path,) = folder.iterdir()
     assert path.is_symlink()
     assert (look().step, look().loss) == (2, 0.5)
+
+
+def test_a_training_that_goes_on_after_it_was_left_is_running_again(look: Look) -> None:
+    run = outlast.training()
+    for _ in range(2):
+        with run:
+            assert look().word == "running"
+            run.step(loss=1.0)
+        assert look().word == "left"
+    run.step(loss=0.5)
+    assert (look().word, look().step) == ("running", 3)
+
+
+def test_the_beats_of_another_training_are_none_of_the_next_ones(look: Look) -> None:
+    """Each begins where its own first beat is still to come, and goes on where it was."""
+    outer = outlast.training(total_steps=10)
+    assert look().own_beats == 0
+    outer.step()
+    with outlast.training(total_steps=3) as inner:
+        assert look().own_beats == 0
+        inner.step()
+        inner.step()
+        assert look().own_beats == 2
+    outer.step()
+    assert look().own_beats == 2
+    assert look().seq == 4
+
+
+def test_a_training_that_was_left_and_comes_back_for_a_section_has_begun(look: Look) -> None:
+    with outlast.training(total_steps=1) as run:
+        run.step()
+    with run.section("eval"):
+        beat = look()
+        assert (beat.word, beat.own_beats, [name for name, _, _ in beat.sections]) == ("done", 1, ["eval"])
 
 
 def test_a_second_training_goes_on_with_the_page_and_each_keeps_its_count(folder: Path, look: Look) -> None:
