@@ -32,7 +32,7 @@ class Announcer:
         caught_up = len(before) == n - 1 and all(attempt.get("verdict") for attempt in before)
         if started is not None and n not in self._begun and caught_up:
             self._begun.add(n)
-            lines.append(_beginning(n, started))
+            lines.append(_beginning(n, started, snapshot.get("cwd")))
         lines += self._ends(snapshot, n)
         waits = snapshot.get("phase") == "paused" or bool(snapshot.get("waiting_for"))
         waiting = f"{words.phase(snapshot)}{_because(snapshot)}" if waits else ""
@@ -51,19 +51,31 @@ class Announcer:
                     "pid"
                 ):  # over before its beginning was looked for
                     self._begun.add(attempt["n"])
-                    lines.append(_beginning(attempt["n"], {**attempt, "child": {"pid": attempt["pid"]}}))
+                    begun = {**attempt, "child": {"pid": attempt["pid"]}}
+                    lines.append(_beginning(attempt["n"], begun, snapshot.get("cwd")))
                 lines.append(_end(attempt))
         return lines
 
 
-def standing(snapshot: Record, n: int, progress: Record | None, *, silent_s: float, stopping: int = 0) -> str:
-    """One line: phase, attempt, step, loss, rate, ETA; or for how long there was no step."""
+def standing(
+    snapshot: Record,
+    n: int,
+    progress: Record | None,
+    *,
+    silent_s: float,
+    stopping: int = 0,
+    bar: bool = False,
+) -> str:
+    """One line: phase, attempt, step, loss, section, ETA, rate; or for how long there was no step, and its limit.
+    `bar`: with one, for a terminal, where what matters least stands last: a narrow one cuts it off."""
     parts = [words.phase(snapshot)]
+    if bar and snapshot.get("phase") == "running" and _reached(progress or {}):
+        parts = []  # as everybody sees
     if stopping:
         parts = ["stopping at once" if stopping > 1 else "stopping safely (Ctrl-C again: at once)"]
     if snapshot.get("phase") in ("launching", "running"):
         parts.append(f"attempt {n}")
-        parts += _progress(progress or {}, silent_s)
+        parts += _progress(progress or {}, silent_s, bar=bar)
     elif why := _why(snapshot):
         parts.append(why)
     return " · ".join(parts)
@@ -81,12 +93,12 @@ def conclusion(snapshot: Record) -> list[str]:
     return lines
 
 
-def _beginning(n: int, started: Record) -> str:
+def _beginning(n: int, started: Record, cwd: str | None) -> str:
     child = started.get("child") or {}
     step = started.get("resumed_step")
     resumed = started.get("resumed_from")
     at = f" at step {step}" if step is not None else ""
-    whence = f"resumes from {resumed}{at}" if resumed else "from scratch"
+    whence = f"resumes from {words.place(resumed, cwd)}{at}" if resumed else "from scratch"
     return f"attempt {n} began (pid {child.get('pid', '?')}, {whence})"
 
 
@@ -100,21 +112,49 @@ def _end(attempt: Record) -> str:
     )
 
 
-def _progress(progress: Record, silent_s: float) -> list[str]:
+def _progress(progress: Record, silent_s: float, *, bar: bool) -> list[str]:
     parts = []
-    if progress.get("step") is not None:
-        parts.append(f"step {words.steps(progress['step'], progress.get('total'))}")
+    if reached := _reached(progress):
+        drawn = (
+            words.bar(progress["step"], progress.get("total"))
+            if bar and progress.get("step") is not None
+            else ""
+        )
+        parts.append(f"{drawn}{reached.removeprefix('step ') if drawn else reached}")
     if progress.get("loss") is not None:
         parts.append(f"loss {words.number(progress['loss'])}")
     if progress.get("step") is not None and silent_s >= QUIET_S:
-        section = progress.get("section")
-        inside = f" (in {section})" if section and section != "train" else ""
-        return [*parts, f"no step for {words.span(silent_s)}{inside}"]
-    if progress.get("rate"):
-        parts.append(f"{words.number(progress['rate'])} steps/s")
+        return [*parts, _silence(progress, silent_s)]
+    if not parts and (progress.get("elapsed_s") or 0.0) >= QUIET_S:
+        parts.append(f"no step known yet after {words.span(progress['elapsed_s'])}")
+    if progress.get("section") not in (None, "", "train"):
+        parts.append(f"in {progress['section']}")
     if progress.get("eta_s") is not None:
         parts.append(f"ETA {words.span(progress['eta_s'])}")
+    if progress.get("rate"):
+        parts.append(f"{words.number(progress['rate'])} {progress.get('unit') or 'step'}s/s")
+    if read := words.read_from(progress):
+        parts.append(read)
     return parts
+
+
+def _reached(progress: Record) -> str:
+    """ "step 120/1000", "epoch 3" where no step is known; "": neither."""
+    if progress.get("step") is not None:
+        return f"{progress.get('unit') or 'step'} {words.steps(progress['step'], progress.get('total'))}"
+    if progress.get("epoch") is None:
+        return ""
+    total = f"/{progress['total_epochs']:g}" if progress.get("total_epochs") else ""
+    return f"epoch {progress['epoch']:g}{total}"
+
+
+def _silence(progress: Record, silent_s: float) -> str:
+    """ "no step for 4m10s (limit 7m00s), rank 3, section eval": of the rank that is nearest to its limit."""
+    limit = f" (limit {words.span(progress['limit_s'])})" if progress.get("limit_s") is not None else ""
+    section = progress.get("limit_section") or progress.get("section")
+    inside = f", section {section}" if section and section != "train" else ""
+    rank = f", rank {progress['limit_rank']}" if progress.get("limit_rank") is not None else ""
+    return f"no step for {words.span(silent_s)}{limit}{rank}{inside}"
 
 
 def _because(snapshot: Record) -> str:

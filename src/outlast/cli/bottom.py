@@ -1,7 +1,7 @@
 """One live line at the bottom of a terminal, below output that scrolls above it untouched.
 
 Knows the scrolling region (DECSTBM): the training's own progress bars and escapes stay as they are. Refuses to know
-what the line says.
+what the line says, but that its parts stand apart by a dot.
 """
 
 import os
@@ -10,6 +10,7 @@ import re
 _SAVE, _RESTORE, _CLEAR_LINE, _CLEAR_BELOW = "\x1b7", "\x1b8", "\x1b[2K", "\x1b[J"
 _REVERSE, _PLAIN = "\x1b[7m", "\x1b[0m"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BETWEEN = " · "
 ROWS_MIN = 4
 
 
@@ -38,7 +39,7 @@ class BottomLine:
             self._reserve(columns, rows)
         elif text == self._shown:
             return
-        line = _CONTROL.sub(" ", text)[:columns].ljust(columns)
+        line = _cut(_CONTROL.sub(" ", text), columns).ljust(columns)
         self._write(f"{_SAVE}\x1b[{rows};1H{_REVERSE}{line}{_PLAIN}{_RESTORE}")
         self._shown = text
 
@@ -61,3 +62,11 @@ class BottomLine:
         body = text.encode()
         while body:
             body = body[os.write(self._fd, body) :]
+
+
+def _cut(text: str, columns: int) -> str:
+    """Between two parts, so that no half number is read; else where the room ends."""
+    if len(text) <= columns:
+        return text
+    whole = text[: columns + len(_BETWEEN)].rpartition(_BETWEEN)[0]
+    return whole if len(whole) > columns // 2 else text[: columns - 1] + "…"

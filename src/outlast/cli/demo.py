@@ -1,9 +1,10 @@
-"""`outlast demo`: a real training that is killed in three ways and ends like one that was left alone.
+"""`outlast demo`: a real training that is killed in three ways, hangs once, and ends like one that was left alone.
 
 Knows how to hurt a run from outside, with the means that anybody has: SIGKILL to the training, SIGKILL to the
-supervisor, a terminal that closes. It looks at the run through the same files and verbs as a person.
+supervisor, a terminal that closes. The hang is a bug of the training itself, which it is told to meet. The demo looks
+at the run through the same files and verbs as a person.
 
-Refuses to know how the run survives.
+Refuses to know how the run survives, and how a hang is noticed.
 """
 
 import importlib.util
@@ -15,20 +16,25 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from outlast.cli import words
 from outlast.disk import files, identity
 from outlast.disk.layout import RunFolder, Workspace
 from outlast.errors import OK, TryAgain, UserError
 from outlast.supervise.start import holder
 
-STEPS, SAVE_EVERY, STEP_SECONDS = 300, 25, 0.02
-KILL_TRAINING_AT, KILL_SUPERVISOR_AT = 90, 170
+STEPS, SAVE_EVERY, STEP_SECONDS = 300, 25, 0.015
+KILL_TRAINING_AT, HANG_AT, KILL_SUPERVISOR_AT = 60, 160, 200
+STALL_LIMIT_S = 3
 PATIENCE_S = 120.0
+WIDTH = 80
+LINES_AROUND = 2  # of the source, before and after the one where it stood
 
 
 def demo(folder: str | None = None, *, keep: bool = False) -> int:
@@ -57,16 +63,17 @@ class _Tour:
         _say(f"Training a small character-level language model twice, {STEPS} steps each, in {self._root}.")
         _say("First left alone, without outlast:")
         alone = self._train_alone()
-        _say(f"  {_told(alone)}")
-        _say("Now under `outlast run`, in a terminal of its own:")
+        _told("  ", alone)
+        _say("Now under `outlast run`, in a terminal of its own; it will be hurt four times:")
         terminal = _Terminal(self._command(), self._root)
         run = self._wait("the run to be accepted", self._newest_run)
         self._wait_for_step(run, KILL_TRAINING_AT)
         self._kill_training(run)
+        self._watch_it_hang(run)
         self._wait_for_step(run, KILL_SUPERVISOR_AT)
         self._kill_supervisor()
         terminal.close()
-        _say("-> the terminal is gone too (SIGHUP), as when an SSH line drops")
+        _say("-> The terminal is gone too (SIGHUP), as when an SSH line drops. The run goes on unseen.")
         snapshot = self._wait("the run to end", lambda: _ended(run))
         terminal.join()
         return self._compare(alone, snapshot)
@@ -94,8 +101,11 @@ class _Tour:
             str(SAVE_EVERY),
             "--step-seconds",
             str(STEP_SECONDS),
+            "--hang-once-at",
+            str(HANG_AT),
         ]
         options = ["--name", "demo", "--checkpoints", "survivor", "--target-step", str(STEPS)]
+        options += ["--stall-limit", f"train={STALL_LIMIT_S}s"]
         options += ["--resume-args", "--resume-from {checkpoint}"]
         outlast = [sys.executable, "-m", "outlast", "--workspace", str(self._root), "run", *options]
         return [*outlast, "--", *training]
@@ -113,14 +123,31 @@ class _Tour:
         started = files.read(folder.started)
         if started is None or not identity.send(started["child"], signal.SIGKILL):
             raise TryAgain("the training ended before it could be killed")
-        _say(f"-> SIGKILL to the training (pid {started['child']['pid']}, attempt {folder.n})")
+        _say(f"-> SIGKILL to the training (pid {started['child']['pid']}, attempt {folder.n}).")
         self._wait("a second attempt", lambda: _attempt(run) > folder.n)
+
+    def _watch_it_hang(self, run: RunFolder) -> None:
+        self._wait("the training to hang", (self._root / "survivor" / "hung-once").exists)
+        _say(
+            f"-> The training hangs now: a bug in its own code, a lock that is taken twice. It says nothing, it "
+            f"uses no CPU, and it would stand there for ever. This run was told to wait for {STALL_LIMIT_S} s "
+            f"(--stall-limit train={STALL_LIMIT_S}s); without that it is 10 minutes, later what the run has taught."
+        )
+        incident = self._wait("the hang to be noticed", lambda: _incident(run))
+        _print(
+            *_wrapped(
+                f"-> {_sentence(incident['reason'])} Before it is ended, outlast looks where it stands:"
+            ),
+            *_wrapped(words.culprit(incident["culprit"]), "     "),
+            *_source(incident["ranks"][0]),
+            *_wrapped("`outlast why` tells the same; the stacks of all its threads are kept.", "     "),
+        )
 
     def _kill_supervisor(self) -> None:
         record = holder(self._place)
         if not record or not identity.send(record["identity"], signal.SIGKILL):
             raise TryAgain("there was no supervisor to kill")
-        _say(f"-> SIGKILL to the supervisor (pid {record['pid']}); the training does not notice")
+        _say(f"-> SIGKILL to the supervisor (pid {record['pid']}); the training does not notice.")
 
     def _wait_for_step(self, run: RunFolder, step: int) -> None:
         def reached() -> bool:
@@ -139,16 +166,24 @@ class _Tour:
 
     def _compare(self, alone: dict[str, Any], snapshot: dict[str, Any]) -> int:
         survivor = _final(self._root / "survivor")
-        _say("")
+        _print("")
         _say(f"The run {snapshot['id']}: {snapshot['outcome']}, {len(snapshot['attempts'])} attempts")
         for attempt in snapshot["attempts"]:
-            begin = f"resumed from {attempt['resumed_from']}" if attempt["resumed_from"] else "from scratch"
-            _say(f"  attempt {attempt['n']}: {attempt['verdict']}, {begin}")
-        _say(f"  left alone: {_told(alone)}")
-        _say(f"  survivor:   {_told(survivor)}")
+            _say(f"  attempt {attempt['n']}: {self._life(attempt)}", hang="    ")
+        _told("  left alone: ", alone)
+        _told("  survivor:   ", survivor)
         same = alone == survivor
         _say("The same, to the last digit." if same else "NOT the same.")
         return OK if same else 1
+
+    def _life(self, attempt: dict[str, Any]) -> str:
+        """ "from step-000050, failed at step 160 (signal 15 (SIGTERM), hang_train)" """
+        checkpoint = attempt["resumed_from"]
+        begin = f"from {os.path.basename(checkpoint)}" if checkpoint else "from scratch"
+        why = words.end(attempt["exit"])
+        if (cause := words.cause(attempt["cause"])) and attempt["verdict"] != "finished":
+            why = f"{why}, {cause}"
+        return f"{begin}, {attempt['verdict']} at step {attempt['last_step']} ({why})"
 
 
 class _Terminal:
@@ -180,7 +215,7 @@ class _Terminal:
                 return
             *lines, left = (left + part).replace(b"\r\n", b"\n").split(b"\n")
             for line in lines:
-                _say("  | " + line.decode(errors="replace").rpartition("\r")[2])
+                _say(line.decode(errors="replace").rpartition("\r")[2], "  | ", "  |   ")
 
 
 def _attempt(run: RunFolder) -> int:
@@ -190,6 +225,12 @@ def _attempt(run: RunFolder) -> int:
         return 1
     begun = [int(name) for name in names if os.path.exists(run.attempt(int(name)).started)]
     return max(begun, default=1)
+
+
+def _incident(run: RunFolder) -> dict[str, Any] | None:
+    """What was found, once all of it was."""
+    found = files.read(os.path.join(run.incidents, "0001", "incident.json"))
+    return found if found and found["culprit"]["pid"] is not None and found["ranks"] else None
 
 
 def _ended(run: RunFolder) -> dict[str, Any] | None:
@@ -202,9 +243,46 @@ def _final(output: Path) -> dict[str, Any]:
     return record
 
 
-def _told(final: dict[str, Any]) -> str:
-    return f"loss {final['loss_repr']} at step {final['step']}, weights {final['weights_sha256'][:16]}"
+def _source(rank: dict[str, Any]) -> list[str]:
+    """The lines around the one where a rank stood, that one marked."""
+    place, _, function = str(rank.get("own") or rank.get("top")).rpartition(" ")
+    file, _, number = place.rpartition(":")
+    try:
+        lines = Path(file).read_text().splitlines()
+    except OSError:
+        return []
+    first = max(1, int(number) - LINES_AROUND)
+    shown = textwrap.dedent("\n".join(lines[first - 1 : int(number) + LINES_AROUND])).splitlines()
+    return [
+        f"       {os.path.basename(file)}, line {number}, in {function}:",
+        *[
+            f"     {'>' if at == int(number) else ' '} {at:4}  {line}"[:WIDTH].rstrip()
+            for at, line in enumerate(shown, first)
+        ],
+    ]
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _sentence(reason: str) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}."
+
+
+def _told(before: str, final: dict[str, Any]) -> None:
+    _say(f"{before}loss {final['loss_repr']} at step {final['step']}, weights {final['weights_sha256'][:16]}")
+
+
+def _say(text: str, indent: str = "", hang: str | None = None) -> None:
+    _print(*_wrapped(text, indent, hang))
+
+
+def _wrapped(text: str, indent: str = "", hang: str | None = None) -> list[str]:
+    """For a narrow terminal."""
+    after = hang if hang is not None else indent or "   " * text.startswith("->")
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=after, break_on_hyphens=False
+    ) or [indent]
+
+
+def _print(*lines: str) -> None:
+    """At once: the terminal's output is printed by a thread of its own."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()

@@ -25,6 +25,7 @@ LAST = "@last"
 SHOWN_AT_MOST = 8
 LIVE = ("launching", "running")
 PROGRESS = ("step", "total", "loss", "rate", "eta_s", "section", "last_progress_s")
+OF_ONE_RUN = ("elapsed_s", "epoch", "total_epochs", "val_loss", "source", "confidence", "unit")
 
 
 def record(path: str) -> dict[str, Any] | None:
@@ -204,7 +205,7 @@ def _add_beginning(folder: AttemptFolder, attempt: dict[str, Any]) -> None:
 
 def _with_live(progress: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
     if live:
-        known = (*PROGRESS, "elapsed_s", "source", "epoch")
+        known = (*PROGRESS, *OF_ONE_RUN)
         progress |= {key: live[key] for key in known if live.get(key) is not None}
         progress["updated_at"] = _stamp(live.get("at"))
     return progress

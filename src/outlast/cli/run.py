@@ -113,6 +113,11 @@ def _add_survival(parser: Parser) -> None:
         help="no progress for this is a hang",
     )
     end.add_argument(
+        "--no-inject",
+        action="store_true",
+        help="add nothing to PYTHONPATH: stacks of a hang then need the SDK or py-spy",
+    )
+    end.add_argument(
         "--stop-grace", metavar="DURATION", type=duration, help="between TERM and KILL (default 30s)"
     )
 
@@ -230,7 +235,7 @@ def specified(
         log_bytes_max=settings.log_bytes_max,
         tty=arguments.tty,
         inline=inline,
-        options=(("umask", f"{_umask():04o}"),),
+        options=(("umask", f"{_umask():04o}"), *((("inject", "no"),) if arguments.no_inject else ())),
     )
 
 

@@ -17,6 +17,7 @@ from outlast.disk import workspace as workspaces
 from outlast.errors import OK
 
 Record = dict[str, Any]
+RANKS_SHOWN = 8
 HEAD = "N,VERDICT,CAUSE,EXIT,STEPS,RESUMED FROM,BEGAN,LASTED".split(",")
 
 
@@ -60,6 +61,8 @@ def text(snapshot: Record) -> str:
     attempts = snapshot.get("attempts") or []
     if attempts:
         lines += ["", *_table([_attempt(attempt) for attempt in attempts])]
+    for incident in snapshot.get("incidents") or ():
+        lines += ["", *_incident(incident)]
     return "\n".join(lines) + "\n"
 
 
@@ -71,13 +74,16 @@ def _phase(snapshot: Record) -> str:
 def _progress(progress: Record) -> str:
     if progress.get("step") is None:
         return ""
-    parts = [f"step {words.steps(progress['step'], progress.get('total'))}"]
+    unit = progress.get("unit") or "step"
+    parts = [f"{unit} {words.steps(progress['step'], progress.get('total'))}"]
     if progress.get("loss") is not None:
         parts.append(f"loss {words.number(progress['loss'])}")
     if progress.get("rate"):
-        parts.append(f"{words.number(progress['rate'])} steps/s")
+        parts.append(f"{words.number(progress['rate'])} {unit}s/s")
     if progress.get("eta_s") is not None:
         parts.append(f"ETA {words.span(progress['eta_s'])}")
+    if read := words.read_from(progress):
+        parts.append(read)
     return ", ".join(parts)
 
 
@@ -104,6 +110,19 @@ def _attempt(attempt: Record) -> list[str]:
         str(attempt.get("resumed_from") or "-"),
         str(attempt.get("started_at") or "-"),
         words.span(attempt.get("lasted_s")),
+    ]
+
+
+def _incident(incident: Record) -> list[str]:
+    if incident.get("damaged"):
+        return [f"incident {incident['n']}: {incident['damaged']}"]
+    reason, attempt = incident.get("reason"), incident.get("attempt")
+    ranks = [f"  {words.standing(rank)}" for rank in (incident.get("ranks") or ())[:RANKS_SHOWN]]
+    return [
+        f"incident {incident['n']} of attempt {attempt}: {reason}",
+        f"  {words.culprit(incident.get('culprit') or {})}",
+        *ranks,
+        f"  evidence: {incident['path']}",
     ]
 
 

@@ -39,6 +39,8 @@ VERBS = {
     "show": ("look", "show", "all that is known of a run"),
     "why": ("look", "why", "the story of a run: attempts, ends, causes, what to do"),
     "logs": ("look", "logs", "the training's own output"),
+    "metrics": ("look", "metrics", "losses and other values of all attempts, as one curve"),
+    "limits": ("look", "limits", "how long each section may be quiet, and a replay of what is declared"),
     "wait": ("look", "wait", "wait for runs to end"),
     "status": ("look", "status", "who supervises, what runs, why nothing runs"),
     "stop": ("act", "act", "end a run safely: it saves, then leaves"),

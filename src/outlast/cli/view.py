@@ -251,20 +251,24 @@ class View:
         if self._bottom is not None and now >= self._line_due:
             self._line_due = now + LINE_EVERY_S
             try:
-                self._bottom.show(f"{self._run} · {self._standing(now)}")
+                name = self.snapshot().get("name") or self._run  # its id was said when it began
+                self._bottom.show(f"{name} · {self._standing(now, bar=True)}")
             except OSError as error:
                 raise Leave(signal.SIGHUP) from error
         elif self._bottom is None and not self._quiet and now >= self._word_due:
             self._word_due = now + WORD_EVERY_S
             self.say(self._standing(now))
 
-    def _standing(self, now: float) -> str:
+    def _standing(self, now: float, *, bar: bool = False) -> str:
         progress = self._progress.record()
         silent_s = 0.0
         if progress is not None:
             at = progress.get("at") or {}
-            silent_s = float(progress.get("last_progress_s") or 0.0) + max(0.0, now - at.get("mono_s", now))
-        return standing(self.snapshot(), self._tail.n, progress, silent_s=silent_s, stopping=self._stopping())
+            quiet_s = max(float(progress.get(name) or 0.0) for name in ("last_progress_s", "quiet_s"))
+            silent_s = quiet_s + max(0.0, now - at.get("mono_s", now))
+        return standing(
+            self.snapshot(), self._tail.n, progress, silent_s=silent_s, stopping=self._stopping(), bar=bar
+        )
 
     def _is_alive(self) -> bool:
         """Whether a runner still watches the attempt that is shown."""

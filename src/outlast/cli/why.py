@@ -18,6 +18,7 @@ from outlast.errors import OK
 
 Record = dict[str, Any]
 LOG_LINES, LOG_BYTES = 5, 8192
+RANKS_SHOWN = 8
 # (phase, waiting_for): what to do; None: any
 ADVICE = {
     ("queued", None): "nothing: it starts when a slot is free and what it waits for has completed",
@@ -69,7 +70,7 @@ def told(workspace: Workspace, snapshot: Record) -> Record:
         "cause": snapshot.get("cause"),
         "story": [
             _begun(snapshot),
-            *[line for attempt in attempts for line in _attempt(attempt)],
+            *[line for attempt in attempts for line in [*_attempt(attempt), *_incidents(snapshot, attempt)]],
             _now(snapshot),
         ],
         "output": _last_lines(workspace, run, int(last["n"])) if bad else [],
@@ -104,6 +105,20 @@ def _attempt(attempt: Record) -> list[str]:
         lines.append(f"  {attempt['why']}")
     if attempt.get("charged") is False and attempt["verdict"] not in ("finished", "no-op"):
         lines.append("  It was not charged to the attempts it has.")
+    return lines
+
+
+def _incidents(snapshot: Record, attempt: Record) -> list[str]:
+    """What was found before it was ended: who stood where, and where all of it lies."""
+    lines = []
+    for incident in snapshot.get("incidents") or ():
+        if incident.get("attempt") != attempt["n"]:
+            continue
+        culprit = incident.get("culprit") or {}
+        lines.append(f"  {words.culprit(culprit)}")
+        for rank in (incident.get("ranks") or ())[:RANKS_SHOWN]:
+            lines.append(f"    {words.standing(rank)}")
+        lines.append(f"  The evidence is in {incident['path']}")
     return lines
 
 

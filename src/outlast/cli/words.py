@@ -9,8 +9,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    Record = dict[str, Any]
+
 _SPANS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "m"))
 _DAYS: dict[str, int] = {}  # date -> seconds since 1970
+BAR_WIDTH = 8
 OUTCOME_CODES = {"completed": 0, "failed": 1, "no-op": 1, "unknown": 5, "cancelled": 130}
 
 
@@ -139,3 +142,45 @@ def nearest(word: str, known: list[str]) -> str:
 
     found = get_close_matches(word, known, n=1, cutoff=0.6)
     return f"; did you mean {found[0]}?" if found else ""
+
+
+def culprit(found: Record) -> str:
+    """ "Culprit: rank 1 (process 4711): it waits in no collective, the others do" """
+    who = "unknown" if found.get("pid") is None else f"process {found['pid']}"
+    if found.get("rank") is not None:
+        who = f"rank {found['rank']} ({who})"
+    why = f": {found['why']}" if found.get("why") else ""
+    return f"Culprit: {who}{why}"
+
+
+def standing(rank: Record) -> str:
+    """Where a rank of an incident stood."""
+    who = f"rank {rank['rank']}" if rank.get("rank") is not None else "process"
+    step = f", step {rank['step']}" if rank.get("step") is not None else ""
+    where = rank.get("own") or rank.get("top") or f"no Python stacks: {rank.get('why_none') or 'unknown'}"
+    return f"{who} (pid {rank.get('pid')}, state {rank.get('state') or '?'}{step}): {where}"
+
+
+def bar(step: int, total: int | None) -> str:
+    """ "███▋     46% ", in eight characters and the percentage; "" without a total."""
+    if not total or total < 0:
+        return ""
+    share = min(1.0, max(0.0, step / total))
+    eighths = int(share * BAR_WIDTH * 8)
+    drawn = "█" * (eighths // 8) + (" ▏▎▍▌▋▊▉"[eighths % 8] if eighths % 8 else "")
+    return f"{drawn.ljust(BAR_WIDTH)} {share:.0%} "
+
+
+def place(path: Any, base: Any) -> str:
+    """A path as short as a person in folder `base` would write it."""
+    text, inside = str(path), f"{str(base or '').rstrip('/')}/"
+    return text[len(inside) :] if len(inside) > 1 and text.startswith(inside) else text
+
+
+def read_from(progress: Record) -> str:
+    """How it is known, where the training did not say so itself: "read from its output (tqdm, identified)"."""
+    source = progress.get("source")
+    if source in (None, "", "none", "sdk"):
+        return ""
+    sure = f", {progress['confidence']}" if progress.get("confidence") else ""
+    return f"read from its output ({source}{sure})"

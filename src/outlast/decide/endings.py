@@ -14,7 +14,11 @@ from outlast.facts.entries import AttemptVerdict
 
 NO_VALID_CHECKPOINT, SPAWN_FAILED, CALLED_OFF = "no_valid_checkpoint", "spawn failed", "called off"
 NEVER_BEGAN, NO_CAUSE = "never_began", "none"
-WORDS = ("running", "stopped", "done", "do-not-restart")  # the last word of a rank, in the page it shares
+# The last word of a rank, in the page it shares, and as what it is read. A training that was left early, without a
+# word, is no more done than one that runs.
+WORDS = {
+    "running": "running", "left": "running", "stopped": "stopped", "done": "done", "do-not-restart": "do-not-restart",
+}  # fmt: skip
 FROM_OUTSIDE = (1, 2, 15)  # HUP, INT, TERM that nobody here sent: reboot, administrator, preemption
 KILL = 9
 REQUEUED = "REQUEUED"
@@ -69,14 +73,16 @@ class Case(NamedTuple):
 
     @property
     def short(self) -> bool:
-        """A shortfall that is known. A step that nobody saw is none, unless the training is one that shows them."""
+        """A shortfall that is known. A step that nobody saw is none, unless the training is one that shows them. Who
+        says `done` (early stopping) knows better than its own total, and not better than a person's target."""
         shown = self.ending.last_step is not None or self.ending.total is not None
-        return self.target is not None and shown and not self.reached
+        says_done = self.spec.target_step is None and self.words == {"done"}
+        return self.target is not None and shown and not self.reached and not says_done
 
     @property
     def trained(self) -> bool:
         """Whether it went beyond the step that it resumed from."""
-        return self.ending.last_step is not None and self.ending.last_step > (self.ending.resumed_step or 0)
+        return self.ending.seen_step is not None and self.ending.seen_step > (self.ending.resumed_step or 0)
 
     @property
     def proven(self) -> bool:
@@ -320,10 +326,11 @@ def _last_word(said: str) -> str:
     """ "rank 0: stopped at step 120" -> "stopped"."""
     for word in said.replace(":", " ").split():
         if word in WORDS:
-            return word
+            return WORDS[word]
     return ""
 
 
 def _section(told_by: str) -> str:
-    """ "stall: no progress for 61 s (limit 60 s, section eval)" -> "eval"; without one: "train"."""
-    return told_by.rpartition(", section ")[2].rstrip(")") if ", section " in told_by else "train"
+    """ "stall: no progress for 61 s (limit 60 s, section first step)" -> "first_step"; without one: "train"."""
+    section = told_by.rpartition(", section ")[2].rstrip(")") if ", section " in told_by else "train"
+    return section.replace(" ", "_")

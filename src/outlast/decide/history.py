@@ -192,7 +192,7 @@ def _best_step(book: Book, entry: Ended) -> int | None:
     """The first checkpoint outdates all steps that were only reached: they are lost, it is not."""
     step = entry.checkpoint_step
     if step is None:
-        return book.best_step if book.had_checkpoint else _highest(book.best_step, entry.ending.last_step)
+        return book.best_step if book.had_checkpoint else _highest(book.best_step, entry.ending.seen_step)
     return _highest(book.best_step, step) if book.had_checkpoint else step
 
 

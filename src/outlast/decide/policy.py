@@ -110,7 +110,7 @@ def has_progressed(book: Book, ending: Ending, checkpoint: int | None) -> bool:
     if checkpoint is not None:
         best = book.best_step if book.had_checkpoint else None
         return all(checkpoint > step for step in (best, ending.resumed_step) if step is not None)
-    return not book.had_checkpoint and not book.best_step and bool(ending.last_step)
+    return not book.had_checkpoint and not book.best_step and bool(ending.seen_step)
 
 
 def out_of_budget(spec: Spec, book: Book, ending: Ending, reading: Reading) -> End | None:
@@ -163,7 +163,7 @@ def since_reopened(book: Book) -> tuple[Ended, ...]:
 def is_early(ending: Ending) -> bool:
     """No step of its own was seen, and it is known not to have lasted a minute. Of one that its backend declared over
     (a reboot) only a part of its time was seen."""
-    stepped = ending.last_step is not None and ending.last_step > (ending.resumed_step or 0)
+    stepped = ending.seen_step is not None and ending.seen_step > (ending.resumed_step or 0)
     lasted_s = 0.0 if isinstance(ending.exit, NeverBegan) else ending.lasted_s
     is_known = lasted_s is not None and ending.word is None
     return not stepped and is_known and (lasted_s or 0.0) < EARLY_DEATH_S

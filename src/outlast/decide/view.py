@@ -31,7 +31,7 @@ from outlast.facts.closed import assert_never
 Live = dict[str, Any] | None
 _PROGRESS = (
     "step", "total", "epoch", "total_epochs", "loss", "val_loss", "section", "rate", "eta_s", "elapsed_s",
-    "updated_at", "source", "confidence",
+    "updated_at", "source", "confidence", "unit",
 )  # fmt: skip
 _ROW = (
     "id", "name", "phase", "waiting_for", "outcome", "created_at", "updated_at", "ended_at", "tags", "why", "place",
@@ -146,7 +146,7 @@ def _share_kept(ended: Ended) -> float:
     """All of an attempt that finished; of another one, the steps up to its checkpoint."""
     if ended.verdict == "finished":
         return 1.0
-    begin, last, kept = ended.ending.resumed_step or 0, ended.ending.last_step, ended.checkpoint_step
+    begin, last, kept = ended.ending.resumed_step or 0, ended.ending.seen_step, ended.checkpoint_step
     if kept is None or not ended.progressed:
         return 0.0
     if last is None or last <= begin:
@@ -202,7 +202,7 @@ def _attempt(spec: Spec, chosen: Chosen, ended: Ended | None) -> dict[str, Any]:
         "charged": ended.charged if ended is not None else None,
         "resumed_from": ending.resumed_from if ending is not None else None,
         "first_step": ending.first_step if ending is not None else None,
-        "last_step": ending.last_step if ending is not None else None,
+        "last_step": ending.seen_step if ending is not None else None,
         "lasted_s": ending.lasted_s if ending is not None else None,
         "log_path": None,
         "scheduler_state": ending.word.state if ending is not None and ending.word is not None else None,
@@ -234,8 +234,9 @@ def _progress(book: Book, live: Live) -> dict[str, Any] | None:
         return shown
     for ended in reversed(book.endings):
         ending = ended.ending
-        if ending.last_step is not None:
-            known = {"step": ending.last_step, "total": ending.total, "loss": ending.loss, "source": "sdk"}
+        if ending.seen_step is not None:
+            source = "sdk" if ending.last_step is not None else ending.read_source
+            known = {"step": ending.seen_step, "total": ending.total, "loss": ending.loss, "source": source}
             return {**dict.fromkeys(_PROGRESS), **known, "updated_at": time_of(ending.at)}
     return None
 

@@ -99,6 +99,7 @@ class Ending(Fact):
 
     `told` and `told_by`: our own stop, if that is why ("request 12", "stall: no progress for 61 s (limit 60 s)",
     "timeout: 3600 s", "signal 15 to the runner"). `done` is what --done-when found (None: nothing declared).
+    `read_step` is what its output told of (`read_source`: which shape of it): a sign of life, and no proof of anything.
     `last_words` are those of the ranks; they outrank the launcher's exit code. `lasted_s` from "go" to the end.
     """
 
@@ -121,6 +122,14 @@ class Ending(Fact):
     lasted_s: float | None = None
     oom_kills: int | None = None
     max_rss_bytes: int | None = None
+    read_step: int | None = None
+    read_source: str = ""
+
+    @property
+    def seen_step(self) -> int | None:
+        """The last step that anybody saw, by the training's own record or else in its output."""
+        return self.last_step if self.last_step is not None else self.read_step
+
     cpu_s: float | None = None
     swept: int = 0
 

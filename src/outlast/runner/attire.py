@@ -6,8 +6,10 @@ Knows what a careless parent leaves behind: closed or foreign descriptors, a uma
 from __future__ import annotations
 
 import os
+import resource
 
 UMASK = 0o077
+DESCRIPTORS = 1 << 14  # a page of each rank, and of each that it had before
 
 
 def put_on(folder: str) -> int:
@@ -16,9 +18,32 @@ def put_on(folder: str) -> int:
         os.setsid()
     _mend_standard_descriptors()
     _close_the_rest()
+    raise_descriptors()
     before = os.umask(UMASK)
     os.chdir(folder)
     return before
+
+
+_found: list[tuple[int, int]] = []  # the limits of descriptors that we were started with
+
+
+def raise_descriptors() -> None:
+    """As far as we may. They are not the training's: some programs close or count all that there could be."""
+    soft, hard = found = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        _found.append(found)
+    except (OSError, ValueError):
+        return  # fewer pages can be open at once
+
+
+def give_back_descriptors() -> None:
+    """In the child that becomes the training."""
+    for found in _found:
+        resource.setrlimit(resource.RLIMIT_NOFILE, found)
 
 
 def _mend_standard_descriptors() -> None:

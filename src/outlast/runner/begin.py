@@ -69,7 +69,7 @@ def _end(post: Post, gate: Gate, watch: Any, started: dict[str, Any], oom: evide
     end = ending.never_began(f"spawn failed: {complaint}") if complaint else ending.of_status(status)
     oom_kills = oom.rose_by()
     if oom_kills:
-        watch.hints.append(f"oom_kill rose by {oom_kills}")
+        watch.judge.hints.append(f"oom_kill rose by {oom_kills}")
     post.end(end, watch, started, swept=swept, oom_kills=oom_kills, **evidence.cost(usage))
 
 

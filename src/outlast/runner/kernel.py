@@ -9,15 +9,26 @@ import fcntl
 import select
 import struct
 
-try:
-    import ctypes
+TYPE_CHECKING = False
 
-    _libc = ctypes.CDLL(None, use_errno=True)
-    _libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
-    _fallocate = getattr(_libc, "fallocate64", _libc.fallocate)
-    _fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_longlong, ctypes.c_longlong]
-except (ImportError, OSError, AttributeError):  # a Python that was built without it
-    _libc = None  # type: ignore[assignment]
+try:
+    import _ctypes  # all of ctypes weighs twice as much
+
+    if TYPE_CHECKING:
+        _Simple = _ctypes._SimpleCData[int]
+    else:
+        _Simple = _ctypes._SimpleCData
+
+    class _Long(_Simple):
+        _type_ = "L"
+
+    class _LongLong(_Simple):
+        _type_ = "q"
+
+    _libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type,unused-ignore] # None: this program
+    _found = {name: _ctypes.dlsym(_libc, name) for name in ("prctl", "fallocate64")}
+except (ImportError, OSError, AttributeError):  # a Python, or a C library, without it
+    _found = {}
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 KEEP_SIZE_AND_PUNCH_HOLE = 0x01 | 0x02  # linux/falloc.h
@@ -30,17 +41,25 @@ NOT_YET = -1
 
 def be_subreaper(on: bool = True) -> bool:
     """Orphans among our descendants become our children, and not those of pid 1."""
-    return _libc is not None and bool(_libc.prctl(PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0) == 0)
+    return _prctl(PR_SET_CHILD_SUBREAPER, int(on))
 
 
 def die_with_parent(number: int) -> bool:
     """Get signal `number` when the process that forked us dies."""
-    return _libc is not None and bool(_libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) == 0)
+    return _prctl(PR_SET_PDEATHSIG, number)
 
 
 def punch_hole(fd: int, offset: int, length: int) -> bool:
     """Give the blocks of a part of a file back to the disk; it reads as zeros from now on. False: not possible here."""
-    return _libc is not None and bool(_fallocate(fd, KEEP_SIZE_AND_PUNCH_HOLE, offset, length) == 0)
+    if not _found:
+        return False
+    words = (fd, KEEP_SIZE_AND_PUNCH_HOLE, _LongLong(offset), _LongLong(length))
+    return bool(_ctypes.call_function(_found["fallocate64"], words) == 0)
+
+
+def _prctl(option: int, value: int) -> bool:
+    words = (option, _Long(value), _Long(0), _Long(0), _Long(0)) if _found else ()
+    return bool(words) and bool(_ctypes.call_function(_found["prctl"], words) == 0)
 
 
 def status_of(pidfd: int, pid: int, start_ticks: int, within_s: float) -> int | None:

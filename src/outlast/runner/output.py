@@ -28,10 +28,23 @@ class Output:
         self._head = min(HEAD, self._max // 4) // BLOCK * BLOCK
         self._hole_to = self._head
         self._is_boundless = False
+        self._size = 0
         self.note = ""
 
     def size(self) -> int:
-        return os.fstat(self._fd).st_size
+        """As it was last, where the file cannot be looked at (a server that does not answer as it should)."""
+        try:
+            self._size = os.fstat(self._fd).st_size
+        except OSError as error:
+            self._words.say_once(f"the size of the output cannot be seen: {error.strerror}")
+        return self._size
+
+    def read(self, position: int, count: int) -> bytes:
+        """What stands there; nothing where it cannot be read: it only informs."""
+        try:
+            return os.pread(self._fd, count, position)
+        except OSError:
+            return b""
 
     def append(self, body: bytes) -> None:
         """What came through a terminal of ours; on a full disk it is lost, and the training goes on."""

@@ -11,9 +11,11 @@ import time
 from outlast.disk import files
 from outlast.errors import Damaged, WorldError
 from outlast.runner import cgroup, ending, ranks, reading
+from outlast.runner.metrics import Metrics
 from outlast.runner.output import Output
 from outlast.runner.progress import Progress
 from outlast.runner.ranks import Ranks
+from outlast.runner.signs import Signs
 from outlast.runner.stopping import STOP, Stopping
 from outlast.runner.watch import Subject, Watch, told_path
 
@@ -35,6 +37,7 @@ class Post:
         self.folder, self.words, self.ears = folder, words, ears
         self.use(order(folder, order_name))
         self.reserved = files.Reserved(folder.exit)
+        self.is_heir = False  # another began to watch this attempt
 
     def use(self, order: dict[str, Any]) -> None:
         resume = order.get("resume")
@@ -63,6 +66,9 @@ class Post:
         return time.monotonic()
 
     def watch(self, subject: Subject, tree: Tree, heartbeat: str) -> Watch:
+        output = Output(self.folder, int(self.order["log_bytes_max"]), self.words)
+        resume = self.order.get("resume")
+        root = str(resume["root"]) if resume else ""
         return Watch(
             self.folder,
             self.order,
@@ -70,8 +76,14 @@ class Post:
             ears=self.ears,
             words=self.words,
             tree=tree,
-            ranks=Ranks(heartbeat),
-            output=Output(self.folder, int(self.order["log_bytes_max"]), self.words),
+            signs=Signs(
+                Ranks(heartbeat),
+                output,
+                Metrics(self.folder.metrics),
+                root,
+                awaits_pages=bool(heartbeat) and not self.is_heir,
+            ),
+            output=output,
             progress=Progress(self.folder, self.order.get("target_step")),
             stopping=self.stopping,
         )
@@ -89,8 +101,10 @@ class Post:
                 watch.ranks,
                 resumed_from=started["resumed_from"],
                 resumed_step=started["resumed_step"],
-                done=self._done(watch.ranks, started),
-                hints=watch.hints,
+                done=self._done(watch, started),
+                hints=watch.judge.hints,
+                incident=watch.judge.incident,
+                **watch.signs.end(),
                 **{"lasted_s": watch.lasted_s, **more},
             )
         )
@@ -99,14 +113,16 @@ class Post:
         if started["cgroup"]:
             cgroup.remove(started["cgroup"])
 
-    def _done(self, seen: Ranks, started: dict[str, Any]) -> bool | None:
+    def _done(self, watch: Watch, started: dict[str, Any]) -> bool | None:
+        seen = watch.ranks
         try:
+            last_step = seen.first.step if seen.first else watch.signs.read_step
             return reading.holds(
                 self.order.get("done_when") or "",
                 log=self.folder.output,
                 cwd=self.order["cwd"],
                 file_before=started.get("done_file"),
-                last_step=seen.first.step if seen.first else None,
+                last_step=last_step,
             )
         except (WorldError, ValueError) as error:
             self.words.say(f"--done-when: {error}")

@@ -13,11 +13,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from outlast.disk.heartbeat import Beat
     from outlast.disk.layout import AttemptFolder
-    from outlast.runner.ranks import Ranks
+    from outlast.runner.patience import Stall
+    from outlast.runner.signs import Signs
 
 SCHEMA = 1
 WINDOW = 30  # samples of the rate, a second apart or more
+SDK, NONE, EXACT = "sdk", "none", "exact"
+DATA = "data"
+FIELDS = ("step", "total", "first_step", "epoch", "total_epochs", "loss", "val_loss", "rate", "eta_s")
 
 
 class Progress:
@@ -35,15 +40,18 @@ class Progress:
 
     def publish(
         self,
-        ranks: Ranks,
+        signs: Signs,
         now_s: float,
         *,
         elapsed_s: float,
         since_progress_s: float,
-        log_bytes: int,
+        nearest: Stall | None,
         note: str,
     ) -> None:
-        shown = self._shown(ranks, now_s, log_bytes, note)
+        """`nearest`: the limit that is nearest to be reached."""
+        shown = self._shown(signs, now_s)
+        shown |= {"log_bytes": signs.log_bytes, "note": note}
+        shown |= _limit(nearest)
         if shown == self._written:
             return
         record = {
@@ -52,6 +60,7 @@ class Progress:
             **shown,
             "elapsed_s": round(elapsed_s, 3),
             "last_progress_s": round(since_progress_s, 3),
+            "quiet_s": round(nearest.quiet_s, 3) if nearest else None,  # of the one with that limit
         }
         try:
             files.replace(self._path, record, durable=False)
@@ -59,32 +68,53 @@ class Progress:
             return  # a full disk: it only informs, and the next second tries again
         self._written = shown
 
-    def _shown(self, ranks: Ranks, now_s: float, log_bytes: int, note: str) -> dict[str, Any]:
-        shown: dict[str, Any] = dict.fromkeys(
-            ("step", "total", "first_step", "loss", "rate", "eta_s", "epoch")
-        )
-        shown |= {"section": "", "ranks": len(ranks.beats), "beats": 0, "source": "none"}
-        shown |= {"log_bytes": log_bytes, "note": note}
-        first = ranks.first
-        if first is None:
-            shown["total"] = self._target
-            return shown
-        self._sample(now_s, first.step)
-        total = first.total if first.total is not None else self._target
-        rate = self.rate()
-        shown |= {
+    def _shown(self, signs: Signs, now_s: float) -> dict[str, Any]:
+        beats = signs.ranks.beats
+        shown: dict[str, Any] = dict.fromkeys(FIELDS)
+        shown |= {"section": "", "ranks": len(beats), "beats": sum(beat.seq for beat in beats)}
+        first = signs.ranks.first
+        if first is not None and (signs.ranks.has_stepped or not signs.known.source):
+            shown |= self._of_the_sdk(first)
+        else:
+            shown |= self._of_the_output(signs)
+        self._add_pace(shown, now_s)
+        return shown
+
+    def _of_the_sdk(self, first: Beat) -> dict[str, Any]:
+        return {
             "step": first.step,
-            "total": total,
+            "total": first.total if first.total is not None else self._target,
             "first_step": first.first_step,
             "loss": first.loss,
-            "rate": rate,
-            "section": section_name(first.section),
-            "beats": sum(beat.seq for beat in ranks.beats),
-            "source": "sdk",
+            "section": section_of(first),
+            "source": SDK,
+            "confidence": EXACT,
         }
+
+    def _of_the_output(self, signs: Signs) -> dict[str, Any]:
+        known = signs.known
+        is_step = known.unit in ("", "step")
+        return {
+            "step": known.step,
+            "total": known.total if known.total is not None or not is_step else self._target,
+            "epoch": known.epoch,
+            "total_epochs": known.total_epochs,
+            "loss": known.loss,
+            "val_loss": known.val_loss,
+            "section": known.section,
+            "source": known.source or NONE,
+            "confidence": known.confidence or None,
+            "unit": known.unit,
+        }
+
+    def _add_pace(self, shown: dict[str, Any], now_s: float) -> None:
+        step, total = shown["step"], shown["total"]
+        if step is None:
+            return
+        self._sample(now_s, step)
+        shown["rate"] = rate = self.rate()
         if total is not None and rate:
-            shown["eta_s"] = round(max(0.0, (total - first.step) / rate), 1)
-        return shown
+            shown["eta_s"] = round(max(0.0, (total - step) / rate), 1)
 
     def _sample(self, now_s: float, step: int) -> None:
         if self._samples and step < self._samples[-1][1]:
@@ -95,5 +125,19 @@ class Progress:
         del self._samples[:-WINDOW]
 
 
-def section_name(number: int) -> str:
-    return "" if number <= 0 else f"section {number}"
+def _limit(nearest: Stall | None) -> dict[str, Any]:
+    if nearest is None:
+        return {"limit_s": None, "limit_why": "", "limit_section": "", "limit_rank": None}
+    return {
+        "limit_s": nearest.limit_s,
+        "limit_why": nearest.why,
+        "limit_section": nearest.section,
+        "limit_rank": nearest.rank,
+    }
+
+
+def section_of(beat: Beat) -> str:
+    """The innermost that is open; waiting for data is one."""
+    if beat.in_data:
+        return DATA
+    return beat.sections[-1][0] if beat.sections else ""

@@ -12,6 +12,8 @@ import os
 import resource
 import signal
 
+from outlast.runner import attire
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -145,6 +147,7 @@ def _be_the_child(plan: Plan, wait: int, complain: int) -> NoReturn:
 
 
 def _put_on(plan: Plan) -> None:
+    attire.give_back_descriptors()
     fcntl.fcntl(plan.lease, fcntl.F_DUPFD, _high_fd())
     if plan.terminal is None:
         standard = (plan.lease, plan.log, plan.log)

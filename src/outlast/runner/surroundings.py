@@ -5,7 +5,9 @@ Knows the variables that the interface promises. Refuses to know where they came
 
 from __future__ import annotations
 
-import _socket
+import os
+
+from outlast.runner import census, injection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 CHECKPOINT = "{checkpoint}"
+DEFAULT_PORT, PORTS = 29500, (32768, 60999)  # of torch; of Linux
+TABLE_MAX = 16 << 20
 
 
 def argv(order: Mapping[str, Any], checkpoint: str | None) -> list[str]:
@@ -47,6 +51,8 @@ def environment(
         "OUTLAST_ATTEMPT_TOKEN": f"{run}/{n}",
         "OUTLAST_HEARTBEAT": heartbeat,
     }
+    if _injects(order):
+        env |= injection.environment(env, os.getpid())
     unset = {
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",
@@ -59,14 +65,32 @@ def environment(
     return {**unset, **env}
 
 
+def _injects(order: Mapping[str, Any]) -> bool:
+    """Unless a person said --no-inject."""
+    return ("inject", "no") not in [tuple(pair) for pair in order.get("options") or ()]
+
+
 def free_port() -> str:
-    """A TCP port that nobody listens on at this moment."""
+    """A TCP port that nobody uses at this moment, of those that the kernel gives to whoever asks for any. By its
+    tables: a runner need not carry a socket library for that."""
+    first, last = _port_range()
+    used: set[int] = set()
+    for table in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
+        for line in (census.read(table, TABLE_MAX) or b"").splitlines()[1:]:
+            used.add(int(line.split()[1].rpartition(b":")[2], 16))
+    chance = int.from_bytes(os.urandom(4), "little")
+    count = last - first + 1
+    for step in range(count):
+        candidate = first + (chance + step) % count
+        if candidate not in used:
+            return str(candidate)
+    return str(DEFAULT_PORT)
+
+
+def _port_range() -> tuple[int, int]:
+    words = (census.read("/proc/sys/net/ipv4/ip_local_port_range") or b"").split()
     try:
-        asking = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-        try:
-            asking.bind(("127.0.0.1", 0))
-            return str(asking.getsockname()[1])
-        finally:
-            asking.close()
-    except OSError:
-        return "29500"
+        first, last = (int(word) for word in words)
+    except ValueError:
+        return PORTS
+    return first, last

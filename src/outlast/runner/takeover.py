@@ -42,6 +42,7 @@ class Leave(Exception):
 def take_over(mine: Post, claim: dict[str, Any]) -> None:
     """From a claim that stood already to the record of the end. Raises Leave, WorldError."""
     _check_it_is_ours_to_judge(claim)
+    mine.is_heir = True
     lock = _lock(mine.folder, claim)
     try:
         if files.read(mine.folder.exit) is not None:

@@ -15,7 +15,7 @@ import time
 
 from outlast.disk import files
 from outlast.errors import WorldError
-from outlast.runner import census, cgroup
+from outlast.runner import beside, census, cgroup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,8 +86,9 @@ class Tree:
 
     def _count(self, known: frozenset[int]) -> Count:
         self.unseen = []
-        pids = census.pids()
-        descendants = census.descendants(os.getpid())
+        ours = set(beside.at_work).union(*map(census.descendants, beside.at_work))
+        pids = [pid for pid in census.pids() if pid not in ours]
+        descendants = census.descendants(os.getpid()) - ours
         inner = descendants | census.cgroup_members(self._cgroup)
         session = self._session()
         found: Members = {}

@@ -12,9 +12,9 @@ import time
 from outlast.disk import files
 from outlast.disk.layout import Place
 from outlast.errors import WorldError
-from outlast.runner import census, evidence, ring
-from outlast.runner.patience import POLL_S, Patience
-from outlast.runner.progress import section_name
+from outlast.runner import census, ring
+from outlast.runner.judge import Judge
+from outlast.runner.patience import POLL_S
 from outlast.runner.stopping import NOW, STOP
 from outlast.runner.tree import wait_for
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from outlast.runner.ears import Ears
     from outlast.runner.output import Output
     from outlast.runner.progress import Progress
-    from outlast.runner.ranks import Ranks
+    from outlast.runner.signs import Signs
     from outlast.runner.stopping import Stopping
     from outlast.runner.tree import Tree
     from outlast.runner.words import Words
@@ -35,8 +35,6 @@ FIRST_TICK_S = 0.25  # what begins shows itself soon
 STRAGGLERS_S = 0.2  # for those who leave by themselves right after the first process
 TERMINAL_CHUNK = 64 << 10
 STOPPING_LOOK_S = 0.05
-STOPPED_STATES = ("T", "t")
-RANKS_LOOKED_AT = 8
 SWEEP_GRACE_S = 10.0  # for what a training left behind
 
 
@@ -58,25 +56,23 @@ class Watch:
         ears: Ears,
         words: Words,
         tree: Tree,
-        ranks: Ranks,
+        signs: Signs,
         output: Output,
         progress: Progress,
         stopping: Stopping,
     ) -> None:
         self._folder, self._order, self._subject = folder, order, subject
-        self._ears, self._words, self._tree, self.ranks = ears, words, tree, ranks
+        self._ears, self._words, self._tree, self.signs, self.ranks = ears, words, tree, signs, signs.ranks
         self._output, self._progress, self._stopping = output, progress, stopping
         now_s = time.monotonic()
-        self._patience = Patience([(s, limit) for s, limit in order["stall_limits_s"]], now_s)
+        self.judge = Judge(folder, order, signs, stopping, tree, words, now_s)
         self._next_tick_s = now_s + FIRST_TICK_S
         self._ring_wait_s = ring.EVERY_S
         self._next_ring_s = now_s + ring.EVERY_S + os.getpid() % 5  # not all runners at once
         self._signals_heard = 0
         self._wish_seen: tuple[int, int] | None = None
-        self._log_bytes = output.size()
-        self._is_ending = self._is_over = self._must_hurry = self._moved = False
+        self._is_ending = self._is_over = self._must_hurry = False
         self.is_foreign = False  # somebody else recorded this attempt's end, or began the next
-        self.hints: list[str] = []
         self.note = ""
         self.lasted_s: float | None = None  # from "go" to the end of the first process
 
@@ -86,7 +82,11 @@ class Watch:
         """Returns once the first process has ended."""
         if self._subject.pidfd is None:
             return
-        while self._subject.pidfd not in self._listen([self._subject.pidfd], self._next_look_s()):
+        while self._subject.pidfd not in self._listen(
+            [self._subject.pidfd, *self.judge.fds], self._next_look_s()
+        ):
+            if self.judge.conclude(time.monotonic()):
+                self._note_told()
             if self._must_end():
                 self._end_tree()
         self.lasted_s = time.monotonic() - self._subject.since_s
@@ -111,6 +111,7 @@ class Watch:
 
     def sweep(self) -> int:
         """End whatever lives on after the first process; how many there were. Returns only when nothing lives."""
+        self.judge.conclude(time.monotonic(), wait=True)
         before = len(self._tree.ended)
         self._is_ending = self._is_over = True
         is_empty = self._is_empty()
@@ -123,7 +124,8 @@ class Watch:
                 self._complain()
             is_empty = self._is_empty()
         self._drain_terminal()
-        self.ranks.look()
+        self.signs.close()
+        self.judge.close()
         return len(self._tree.ended) - before
 
     def _is_empty(self) -> bool:
@@ -138,7 +140,7 @@ class Watch:
             return True
         if not self._stopping.is_on:
             return False
-        self._look_at_ranks()
+        self.signs.look_at_ranks()
         return self._stopping.is_over(self.ranks, self._progress.rate() or 0.0, time.monotonic())
 
     def _end_tree(self) -> None:
@@ -235,7 +237,6 @@ class Watch:
         if not self._is_ending:
             self._tree.gather()
             self._look_for_a_foreign_end()
-            self._look_at_the_clock(now_s)
             if now_s >= self._next_ring_s:
                 self._ring_wait_s = ring.next_wait_s(self._ring_wait_s, started=self._ensure_supervisor())
                 self._next_ring_s = now_s + self._ring_wait_s
@@ -244,40 +245,9 @@ class Watch:
         self._publish(now_s)
 
     def _look_at_progress(self, now_s: float) -> None:
-        self._look_at_ranks()
-        moved, self._moved = self._moved, False
-        size, before = self._output.size(), self._log_bytes
-        self._log_bytes = size
-        if not self.ranks.beats:
-            moved = size != before
-        first = self.ranks.first
-        stall = self._patience.look(
-            now_s,
-            progressed=moved,
-            stopped=self._is_stopped(),
-            section=section_name(first.section if first else 0),
-        )
-        if stall is None or self._is_ending or self._stopping.is_on:
-            return
-        self.hints = evidence.standing([self._subject.pid, *(beat.pid for beat in self.ranks.beats)])
-        if self._stopping.ask(NOW, str(stall), now_s):
-            self._note_told()
-
-    def _look_at_ranks(self) -> None:
-        self._moved |= self.ranks.look()
-
-    def _is_stopped(self) -> bool:
-        """Whether the training is stopped (state T): its first process, or a rank."""
-        pids = [self._subject.pid, *(beat.pid for beat in self.ranks.beats[:RANKS_LOOKED_AT])]
-        return any(census.state(pid) in STOPPED_STATES for pid in pids)
-
-    def _look_at_the_clock(self, now_s: float) -> None:
-        timeout_s = self._order.get("timeout_s")
-        if timeout_s is None or now_s - self._subject.since_s <= timeout_s:
-            return
-        if not self._stopping.is_on and self._stopping.ask(
-            STOP, f"timeout: {timeout_s:.0f} s were left", now_s
-        ):
+        self.signs.look(now_s)
+        subject = self._subject
+        if self.judge.look(now_s, subject.pid, subject.since_s, may_declare=not self._is_ending):
             self._note_told()
 
     def _look_for_a_foreign_end(self) -> None:
@@ -304,13 +274,14 @@ class Watch:
                     continue
 
     def _publish(self, now_s: float) -> None:
+        notes = (self.note, self.judge.note, self._output.note, self.signs.notes)
         self._progress.publish(
-            self.ranks,
+            self.signs,
             now_s,
             elapsed_s=now_s - self._subject.since_s,
-            since_progress_s=self._patience.since_progress_s(now_s),
-            log_bytes=self._log_bytes,
-            note="; ".join(text for text in (self.note, self._output.note) if text),
+            since_progress_s=self.judge.patience.since_progress_s(now_s),
+            nearest=self.judge.patience.nearest(),
+            note="; ".join(text for text in notes if text),
         )
 
     # --- the terminal ---------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from outlast.disk.layout import AttemptFolder, Place, RunFolder
 from outlast.errors import WorldError
 from outlast.facts import Book, Done, Moment, RunId, Spec
 from outlast.facts.codec import from_record
+from outlast.supervise import incidents
 
 log = logging.getLogger(__name__)
 SCHEMA = 1
@@ -32,6 +33,7 @@ def write_run(
         **view.snapshot(spec, book, live, note),
     }
     snapshot["run_dir"] = folder.path
+    snapshot["incidents"] = incidents.of(folder)
     for attempt in snapshot["attempts"]:
         _add_what_started(attempt, folder.attempt(attempt["n"]))
     _quietly(folder.snapshot, files.encode(snapshot))

@@ -30,6 +30,14 @@ def test_a_beginning_is_said_once() -> None:
     ]
 
 
+def test_a_checkpoint_below_the_folder_where_it_runs_is_named_from_there() -> None:
+    whole = "/home/me/lm/out/step-5"
+    resumed = {**STARTED, "resumed_from": whole}
+    for cwd, name in [("/home/me/lm", "out/step-5"), ("/home/me/l", whole), ("/", whole)]:
+        said = Announcer().news(running(cwd=cwd), 1, resumed)
+        assert said == [f"attempt 1 began (pid 7, resumes from {name})"]
+
+
 def test_an_end_is_said_before_the_next_beginning() -> None:
     both = running(attempts=[attempt(1, "failed"), attempt(2)])
     said = Announcer().news(both, 2, STARTED)
@@ -64,14 +72,47 @@ def test_a_wait_is_said_when_it_begins_and_when_it_changes() -> None:
 def test_standing_has_step_loss_rate_and_eta() -> None:
     progress = {"step": 120, "total": 1000, "loss": 2.31234, "rate": 4.1, "eta_s": 250.0}
     line = standing(running(), 2, progress, silent_s=1.0)
-    assert line == "running · attempt 2 · step 120/1000 · loss 2.312 · 4.1 steps/s · ETA 4m10s"
+    assert line == "running · attempt 2 · step 120/1000 · loss 2.312 · ETA 4m10s · 4.1 steps/s"
 
 
 def test_standing_says_for_how_long_there_was_no_step() -> None:
     progress = {"step": 120, "rate": 4.1, "section": "eval"}
     line = standing(running(), 1, progress, silent_s=250.0)
-    assert line == "running · attempt 1 · step 120 · no step for 4m10s (in eval)"
+    assert line == "running · attempt 1 · step 120 · no step for 4m10s, section eval"
     assert "no step" not in standing(running(), 1, {"step": None}, silent_s=250.0)
+    limited = {"step": 120, "section": "", "limit_s": 420.0, "limit_section": "save", "limit_rank": 3}
+    line = standing(running(), 1, limited, silent_s=250.0)
+    assert line == "running · attempt 1 · step 120 · no step for 4m10s (limit 7m00s), rank 3, section save"
+
+
+def test_standing_of_a_training_that_tells_only_its_epochs_has_these() -> None:
+    progress = {"step": None, "epoch": 6.0, "total_epochs": 10.0, "loss": 0.5, "unit": "epoch"}
+    assert standing(running(), 1, progress, silent_s=1.0) == "running · attempt 1 · epoch 6/10 · loss 0.5"
+    progress = {"step": 3, "total": 10, "unit": "epoch", "rate": 0.25}
+    assert (
+        standing(running(), 1, progress, silent_s=1.0) == "running · attempt 1 · epoch 3/10 · 0.25 epochs/s"
+    )
+
+
+def test_standing_of_a_training_that_tells_nothing_says_for_how_long() -> None:
+    assert standing(running(), 1, {"elapsed_s": 20.0}, silent_s=0.0) == "running · attempt 1"
+    line = standing(running(), 1, {"elapsed_s": 95.0}, silent_s=0.0)
+    assert line == "running · attempt 1 · no step known yet after 1m35s"
+
+
+def test_standing_on_a_terminal_says_what_matters_first_and_fits_eighty_columns() -> None:
+    progress = {
+        "step": 8920,
+        "total": 19_200,
+        "loss": 0.66821,
+        "rate": 12.5,
+        "eta_s": 822.0,
+        "section": "eval",
+    }
+    line = standing(running(), 1, progress, silent_s=1.0, bar=True)
+    assert line.startswith("attempt 1 · ███▋     46% 8920/19200 · loss 0.6682 · in eval · ETA 13m42s · ")
+    assert len(f"name · {line}".partition(" · 12.5")[0]) <= 80
+    assert standing(running(), 1, {}, silent_s=1.0, bar=True) == "running · attempt 1"
 
 
 def test_standing_says_what_a_wait_is_for() -> None:

@@ -75,6 +75,18 @@ def test_a_long_text_is_cut_and_control_characters_do_nothing(terminal: Terminal
     assert text.startswith("a b [2Jx")
 
 
+def test_a_narrow_terminal_loses_whole_parts_and_no_half_number(terminal: Terminal) -> None:
+    line = BottomLine(terminal.far)
+    for text, shown in [
+        ("step 1 · loss 0.25 · in eval · ETA 12s", "step 1 · loss 0.25 · in eval · ETA 12s"),
+        ("step 1 · loss 0.25 · in evaluation · ETA 12s", "step 1 · loss 0.25 · in evaluation"),
+        ("step 10 · loss 0.25 · in evaluation at 1 · ETA", "step 10 · loss 0.25 · in evaluation at 1"),
+        ("step 1 · " + "x" * 60, "step 1 · " + "x" * 30 + "…"),
+    ]:
+        line.show(text)
+        assert terminal.out().partition("\x1b[7m")[2].partition("\x1b[0m")[0].rstrip() == shown
+
+
 def test_removing_gives_the_whole_screen_back_once(terminal: Terminal) -> None:
     line = BottomLine(terminal.far)
     line.remove()

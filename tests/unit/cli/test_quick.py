@@ -172,6 +172,17 @@ def test_a_snapshot_is_told_who_runs_it(desk: Desk) -> None:
     assert (snapshot["progress"]["step"], snapshot["progress"]["updated_at"]) == (3, "1970-01-01T00:00:05Z")
 
 
+def test_what_was_read_of_a_living_training_is_shown_with_how_sure_it_is_and_what_it_counts(
+    desk: Desk,
+) -> None:
+    run = desk.add("a-20260101-000000", phase="running", outcome=None, attempts=[{"n": 1, "pid": 1}])
+    read = {"step": 3, "source": "keras", "confidence": "identified", "unit": "batch", "val_loss": 0.5}
+    desk.write(desk.workspace.run(run["id"]).attempt(1).progress, {**read, "total_epochs": 4, "epoch": 2.0})
+    shown = quick.snapshot_of(desk.workspace, run["id"])["progress"]
+    assert {name: shown.get(name) for name in read} == read
+    assert (shown["epoch"], shown["total_epochs"]) == (2.0, 4)
+
+
 def test_an_ended_run_is_not_overlaid(desk: Desk) -> None:
     run = desk.add("a-20260101-000000", progress={"step": 100}, attempts=[{"n": 1, "pid": 1}])
     desk.write(desk.workspace.run(run["id"]).attempt(1).progress, {"step": 99})

@@ -283,6 +283,7 @@ def test_a_step_that_nobody_saw_is_no_shortfall() -> None:
         ("rank 12: do-not-restart at step 0", "do-not-restart"),
         ("done", "done"),
         ("0:running", "running"),
+        ("rank 2: left at step 40", "running"),
         ("rank 3: mumbled", ""),
         ("", ""),
     ],

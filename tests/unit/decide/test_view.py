@@ -36,7 +36,7 @@ FIELDS = {
 }  # fmt: skip
 PROGRESS = {
     "step", "total", "epoch", "total_epochs", "loss", "val_loss", "section", "rate", "eta_s", "elapsed_s",
-    "updated_at", "source", "confidence",
+    "updated_at", "source", "confidence", "unit",
 }  # fmt: skip
 ATTEMPT = {
     "n", "backend", "backend_id", "host", "pid", "runner_pid", "started_at", "ended_at", "verdict", "cause", "why",

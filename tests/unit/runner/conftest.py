@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from outlast.disk import page
+from outlast.sdk.writing import Writing
 from tests.runner_driver import Driver, driver
 
 
@@ -15,19 +16,18 @@ class Rank:
     def __init__(self, folder: Path, rank: int, world: int, pid: int) -> None:
         self.path = str(folder / f"rank-{rank}.{pid}")
         self.memory = page.create(self.path)
-        self.marks = self.beats = 0
         page.sign(self.memory, rank, world)
+        self.writing = Writing(self.memory)
+        self.writing.jump(0)
         self.says()
 
     def at(self, step: int, loss: float = 1.0) -> None:
         """A beat of a training that did `step` steps."""
-        self.marks, self.beats = self.marks + 1, self.beats + 1
-        page.BEAT.pack_into(self.memory, page.BEAT_AT, self.marks, step - self.beats, loss, self.marks)
-        page.BEATS.pack_into(self.memory, page.BEATS_AT, self.beats)
-        page.END_MARK.pack_into(self.memory, page.END_MARK_AT, self.marks)
+        self.writing.jump(step - self.writing.count() - 1)
+        self.writing.next_cell()[()] = loss
 
-    def says(self, word: int = page.RUNNING, at: int = 0, total: int = -1, section: int = 0) -> None:
-        page.FACTS.pack_into(self.memory, page.FACTS_AT, total, 1, section, word, at)
+    def says(self, word: int = page.RUNNING, at: int = 0, total: int = -1) -> None:
+        self.writing.write_facts(total, 1, word, at)
 
     def flag(self, flag: int) -> None:
         page.FLAG.pack_into(self.memory, page.FLAG_AT, flag)

@@ -8,8 +8,13 @@ import pytest
 from outlast.disk import files
 from outlast.disk.layout import AttemptFolder
 from outlast.errors import WorldError
+from outlast.runner.metrics import Metrics
+from outlast.runner.output import Output
+from outlast.runner.patience import Stall
 from outlast.runner.progress import Progress
 from outlast.runner.ranks import Ranks
+from outlast.runner.signs import Signs
+from outlast.runner.words import Words
 from tests.unit.runner.conftest import Rank
 
 Make = Callable[..., Rank]
@@ -21,19 +26,22 @@ class Screen:
     def __init__(self, root: Path, target: int | None = None) -> None:
         (root / "0001").mkdir()
         self.folder = AttemptFolder(str(root / "0001"))
-        self.ranks = Ranks(str(root))
+        self.words = Words(self.folder)
+        self.output = Output(self.folder, 1 << 20, self.words)
+        self.signs = Signs(Ranks(str(root)), self.output, Metrics(self.folder.metrics), "")
         self.progress = Progress(self.folder, target)
         self.now_s = 100.0
 
-    def look(self, log_bytes: int = 0, note: str = "") -> dict[str, Any]:
+    def look(self, says: str = "", note: str = "", nearest: Stall | None = None) -> dict[str, Any]:
         self.now_s += 1.0
-        self.ranks.look()
+        self.output.append(says.encode())
+        self.signs.look(self.now_s)
         self.progress.publish(
-            self.ranks,
+            self.signs,
             self.now_s,
             elapsed_s=self.now_s - 100,
             since_progress_s=0.5,
-            log_bytes=log_bytes,
+            nearest=nearest,
             note=note,
         )
         return files.read(self.folder.progress) or {}
@@ -45,7 +53,7 @@ def screen(tmp_path: Path) -> Screen:
 
 
 def test_without_a_page_only_what_is_known_is_said(screen: Screen) -> None:
-    shown = screen.look(log_bytes=12, note="a note")
+    shown = screen.look("twelve bytes", note="a note")
     assert (shown["step"], shown["rate"], shown["eta_s"], shown["source"]) == (None, None, None, "none")
     assert (shown["log_bytes"], shown["note"], shown["ranks"], shown["elapsed_s"]) == (12, "a note", 0, 1.0)
 
@@ -97,7 +105,7 @@ def test_nothing_is_written_while_nothing_changes(screen: Screen, rank: Make) ->
     for _ in range(3):
         screen.look()
     assert os.stat(screen.folder.progress).st_ino == before
-    screen.look(log_bytes=1)
+    screen.look("x")
     assert os.stat(screen.folder.progress).st_ino != before
 
 
@@ -113,3 +121,25 @@ def test_a_full_disk_loses_nothing_but_the_screen(
         disk.setattr(files, "replace", full)
         assert screen.look() == {}
     assert screen.look()["step"] == 5
+
+
+def test_what_the_output_says_is_shown_with_its_source_and_how_sure_it_is(screen: Screen) -> None:
+    for step in range(1, 4):
+        shown = screen.look(f"step {step}/10 loss {1 / step:.3f}\n")
+    assert (shown["step"], shown["total"], shown["loss"]) == (3, 10, 0.333)
+    assert (shown["source"], shown["confidence"], shown["rate"]) == (
+        "plain",
+        "identified",
+        pytest.approx(1.0),
+    )
+
+
+def test_a_page_that_counts_speaks_and_the_output_does_not(screen: Screen, rank: Make) -> None:
+    rank().at(8, loss=0.25)
+    shown = screen.look("step 3/10 loss 0.5\n")
+    assert (shown["step"], shown["loss"], shown["source"], shown["confidence"]) == (8, 0.25, "sdk", "exact")
+
+
+def test_the_limit_that_is_nearest_is_shown(screen: Screen) -> None:
+    shown = screen.look(nearest=Stall(10.0, 420.0, "eval", why="at first"))
+    assert (shown["limit_s"], shown["limit_why"]) == (420.0, "at first")

@@ -1,11 +1,12 @@
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from outlast.disk import page
-from outlast.runner import ranks
+from outlast.runner import census, ranks
 from outlast.runner.ranks import Ranks
 from tests.unit.runner.conftest import Rank
 
@@ -54,6 +55,143 @@ def test_of_a_rank_that_was_started_again_the_newer_process_speaks(
     assert [beat.step for beat in seen.beats] == [3]
 
 
+class Processes:
+    """Those that live, by pid; their start ticks are 100 more."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.living: set[int] = set()
+        monkeypatch.setattr(census, "living", lambda pid: pid + 100 if pid in self.living else None)
+
+    def begin(self, rank: Make, pid: int, number: int = 0, world: int = 1) -> Rank:
+        made = rank(number, world, pid)
+        page.IDENTITY.pack_into(
+            made.memory, 0, page.MAGIC, page.VERSION, number, world, 0, pid, pid + 100, b"boot".ljust(36)
+        )
+        self.living.add(pid)
+        return made
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
+    return Processes(monkeypatch)
+
+
+def pids(seen: Ranks) -> list[int]:
+    seen.look()
+    return [beat.pid for beat in seen.beats]
+
+
+def test_a_child_that_inherits_the_rank_never_hides_the_process_that_has_it(
+    tmp_path: Path, rank: Make, processes: Processes
+) -> None:
+    """An evaluation as a process of its own, with RANK in its environment."""
+    seen = Ranks(str(tmp_path))
+    processes.begin(rank, 11).at(500)
+    assert pids(seen) == [11]
+    processes.begin(rank, 12).at(1)
+    assert pids(seen) == [11]
+    assert pids(Ranks(str(tmp_path))) == [11], "nor for a runner that comes later"
+    processes.living -= {12}
+    assert pids(seen) == [11]
+    processes.living.clear()
+    assert pids(seen) == [11], "its last word is the rank's"
+
+
+def test_of_a_rank_whose_process_died_the_next_that_lives_speaks(
+    tmp_path: Path, rank: Make, processes: Processes
+) -> None:
+    seen = Ranks(str(tmp_path))
+    processes.begin(rank, 11).at(500)
+    assert pids(seen) == [11]
+    processes.begin(rank, 12).at(3)
+    processes.living -= {11}
+    assert pids(seen) == [12]
+
+
+def test_a_rank_started_again_that_is_gone_before_we_look_has_the_last_word(
+    tmp_path: Path, rank: Make, processes: Processes
+) -> None:
+    seen = Ranks(str(tmp_path))
+    processes.begin(rank, 11).at(500)
+    assert pids(seen) == [11]
+    processes.living.clear()
+    assert pids(seen) == [11]
+    again = processes.begin(rank, 12)
+    again.says(page.DO_NOT_RESTART, at=500)
+    processes.living.clear()
+    assert pids(seen) == [12]
+    assert seen.last_words() == ["rank 0: do-not-restart at step 500"]
+
+
+def test_only_who_lives_and_still_has_its_page_is_alive(
+    tmp_path: Path, rank: Make, processes: Processes
+) -> None:
+    seen = Ranks(str(tmp_path))
+    one = processes.begin(rank, 11)
+    pids(seen)
+    assert [beat.pid for beat in seen.living] == [11]
+    page.leave(one.memory, one.path)
+    pids(seen)
+    assert [beat.pid for beat in seen.living] == [11], "who left its training lives on"
+    processes.living.clear()
+    pids(seen)
+    assert seen.living == []
+
+
+def test_many_short_processes_of_one_rank_leave_nothing_open(
+    tmp_path: Path, rank: Make, processes: Processes
+) -> None:
+    seen, before = Ranks(str(tmp_path)), len(os.listdir("/proc/self/fd"))
+    kept, rows = [], []
+    for pid in range(11, 23):
+        made = processes.begin(rank, pid)
+        made.at(pid)
+        pids(seen)
+        made.writing.put(pid, "late", 1.0)
+        page.leave(made.memory, made.path)
+        processes.living.clear()
+        kept.append(made)
+        pids(seen)
+        rows += seen.take()[0]
+    made = processes.begin(rank, 30)
+    for _ in range(3):
+        pids(seen)
+    rows += seen.take()[0]
+    theirs = 2 * 13  # of the processes themselves: each its memory, and once more by `mmap`
+    assert len(os.listdir("/proc/self/fd")) == before + theirs + 1
+    assert os.listdir(tmp_path) == ["rank-0.30"]
+    assert [step for step, name, _ in rows if name == "late"] == list(range(11, 23))
+
+
+def test_what_a_dead_process_said_last_is_taken_before_its_page_goes(
+    tmp_path: Path, rank: Make, processes: Processes
+) -> None:
+    seen = Ranks(str(tmp_path))
+    old = processes.begin(rank, 11)
+    pids(seen)
+    old.at(7, loss=0.5)
+    processes.begin(rank, 12)
+    processes.living -= {11}
+    for _ in range(3):
+        pids(seen)
+    assert seen.take() == ([(7, "loss", 0.5)], 0)
+    assert seen.take() == ([], 0)
+
+
+def test_p3_no_scribble_on_a_page_stops_us(tmp_path: Path, rank: Make) -> None:
+    seen, one = Ranks(str(tmp_path)), rank()
+    one.at(5)
+    seen.look()
+    for at in (page.LAP_AT, page.LAP_AT + 8, page.TAKEN_AT, page.TAKEN_AT + 8, page.WRITTEN_AT):
+        struct.pack_into("<q", one.memory, at, -(1 << 62))
+        seen.look()
+        seen.take()
+        seen.tell(seen.stop_at(1.0))
+        assert seen.first is not None
+        assert seen.first.step == 5
+    seen.tell(1 << 70)
+
+
 def test_a_page_whose_name_became_another_is_opened_anew(tmp_path: Path, rank: Make) -> None:
     seen = Ranks(str(tmp_path))
     rank(0, 1, 5).at(1)
@@ -68,7 +206,7 @@ def test_p3_pages_deleted_or_scribbled_over_keep_their_last_state(tmp_path: Path
     one.at(5)
     seen.look()
     os.unlink(one.path)
-    page.BEATS.pack_into(one.memory, page.BEATS_AT, float("inf"))
+    one.memory[:] = os.urandom(page.BYTES)
     seen.look()
     assert seen.first is not None
     assert seen.first.step == 5

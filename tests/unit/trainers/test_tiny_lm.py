@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ import outlast
 from outlast.trainers import character_model as model
 from outlast.trainers import checkpoint_folder as folders
 from outlast.trainers import tiny_lm
+from tests.hangs import waits_in
+from tests.runner_driver import wait_for
 
 STEPS, SAVE_EVERY = 20, 3
 Train = Callable[..., int]
@@ -45,6 +47,12 @@ class StoppingRun:
         assert step is not None
         assert loss is not None
         self.done = step
+
+    def section(self, name: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def saved(self, path: Path) -> None:
+        assert (path / "state.json").exists()
 
 
 @pytest.fixture
@@ -293,3 +301,17 @@ def test_a_text_that_cannot_be_used_is_one_line_and_exit_2(
         True,
         2,
     ]
+
+
+def test_it_meets_its_bug_once_where_it_was_told_and_waits_there_for_itself(tmp_path: Path) -> None:
+    words = ["--steps", "8", "--save-every", str(SAVE_EVERY)]
+    run_to_the_end(tmp_path / "undisturbed", *words)
+    output = tmp_path / "hung"
+    with process(output, *words, "--hang-once-at", "5") as running:
+        wait_for((output / tiny_lm.HUNG).exists, "the bug")
+        wait_for(lambda: waits_in(running.pid, "futex"), "the lock")
+        assert newest(output).name == "step-000003"
+        running.kill()
+    resume = ["--hang-once-at", "5", "--resume-from", str(newest(output))]
+    assert run_to_the_end(output, *words, *resume)[0] == 0
+    assert final(output) == final(tmp_path / "undisturbed")

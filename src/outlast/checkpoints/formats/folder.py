@@ -22,7 +22,7 @@ _STEP = re.compile(
     r"(?:global_?step|step|checkpoint|ckpt|iter(?:ation)?|(?<![a-z])ba)[=_-]?([0-9]{1,15})(?![0-9])",
     re.IGNORECASE,  # not the ba of mamba-130m; more digits are a date or a hash, no step
 )
-_FILE = re.compile(r"\.(pt|pth|ckpt|bin|safetensors|npz|tar)$")
+_FILE = re.compile(r"\.(pt|pth|ckpt|bin|safetensors|npz|tar|keras|h5|ubj)$")
 _STAGING, _UNFINISHED = (".", "tmp", "_tmp"), (".tmp", ".incomplete", ".partial", ".part", "-tmp")
 
 

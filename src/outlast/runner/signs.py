@@ -1,0 +1,137 @@
+"""Signs of progress: the pages of the ranks; else what the output says, and checkpoints that appear. All of it is read
+here, once a second, and kept for the screens (`progress`), the metrics and the judgement (`patience`).
+
+Knows where each lies and how much of it is read at one look. Refuses to judge a silence.
+"""
+
+from __future__ import annotations
+
+import time
+
+from outlast.runner.checkpoint_steps import CheckpointSteps
+from outlast.runner.output_reading import OutputReading, follow
+from outlast.runner.patience import Sample
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from outlast.disk.heartbeat import Beat
+    from outlast.runner.metrics import Metrics
+    from outlast.runner.output import Output
+    from outlast.runner.output_reading import Known
+    from outlast.runner.ranks import Ranks
+
+TAKEOVER_BYTES = 1 << 20  # a runner that replaces a dead one reads on from here before the end
+LEFT = ("stopped", "done", "do-not-restart", "left")
+DATA, INIT, FIRST_STEP, TRAIN = "data", "init", "first step", "train"
+TRUSTED = ("identified", "exact")
+
+
+class Signs:
+    """`checkpoints`: where the training saves, "" if nobody said. `awaits_pages` False: pages have no folder, or may
+    have been there before we looked."""
+
+    def __init__(
+        self,
+        ranks: Ranks,
+        output: Output,
+        metrics: Metrics,
+        checkpoints: str,
+        *,
+        awaits_pages: bool = True,
+    ) -> None:
+        self.awaits_pages = awaits_pages
+        self.ranks, self._output, self._metrics = ranks, output, metrics
+        self._reading = OutputReading(max(0, output.size() - TAKEOVER_BYTES))
+        self._checkpoints = CheckpointSteps(checkpoints)
+        self.log_bytes = output.size()
+        self.moved = self.grew = False  # since the look before: a rank; the output
+        self.known: Known = self._reading.known()
+
+    def look_at_ranks(self) -> None:
+        self.moved = self.ranks.look() or self.moved
+
+    def look(self, now_s: float) -> None:
+        self.moved = False
+        self.look_at_ranks()
+        self._read_output()
+        steps, state = self._checkpoints.look(now_s)
+        for step in steps:
+            self._reading.tell_checkpoint(step)
+        if state is not None:
+            self._reading.tell_trainer_state(state)
+        self.known = self._reading.known()
+        self._note_values(now_s)
+
+    def end(self) -> dict[str, Any]:
+        """For the record of the end. What the output tells is no proof of anything: it has a name of its own."""
+        if self.ranks.has_stepped:
+            return {}
+        loss = self.known.loss if self.known.confidence in TRUSTED else None
+        read: dict[str, Any] = {"read_step": self.read_step, "read_source": self.known.source}
+        return read if loss is None or self.ranks.first is not None else {**read, "loss": loss}
+
+    def close(self) -> None:
+        """The last look, when the training is over."""
+        self.look(time.monotonic())
+        self._checkpoints.close()
+        self._metrics.write()
+
+    def _read_output(self) -> None:
+        size = self._output.size()
+        self.grew = size != self.log_bytes
+        self.log_bytes = size
+        follow(self._reading, self._output.read, size)
+
+    def _note_values(self, now_s: float) -> None:
+        wall_s = time.time()
+        values, missed = self.ranks.take()
+        if values or missed:
+            self._metrics.add(values, wall_s, missed)
+        records = self._reading.take_records()
+        if not self.ranks.has_stepped and self.known.confidence in TRUSTED:
+            self._metrics.add_records(records, wall_s)
+        self._metrics.tick(now_s)
+
+    # --- for the judgement ----------------------------------------------------------------------------------
+
+    def samples(self) -> list[Sample]:
+        """Of the ranks that live: who is gone has no clock."""
+        return [_sample(beat) for beat in self.ranks.living]
+
+    @property
+    def series(self) -> int | None:
+        """Rises with each step of the identified series; None: there is none."""
+        if self.known.confidence not in TRUSTED:
+            return None
+        return self.known.ticks
+
+    @property
+    def is_unsure(self) -> bool:
+        """More was written since the last step than could be read, and goes on being written."""
+        return self.grew and self.known.unseen_bytes > 0
+
+    @property
+    def read_step(self) -> int | None:
+        """The step that the output tells of, where it is known to be one."""
+        return self.known.step if self.known.confidence in TRUSTED and self.known.unit == "step" else None
+
+    @property
+    def notes(self) -> str:
+        return "; ".join(text for text in (self._metrics.note, self._checkpoints.note) if text)
+
+
+def _sample(beat: Beat) -> Sample:
+    sections = beat.sections
+    if beat.in_data:
+        sections = (*sections, (DATA, None, beat.seq))
+    return Sample(
+        beat.rank,
+        beat.step,
+        stage=TRAIN if beat.own_beats else FIRST_STEP if beat.in_data else INIT,
+        sections=sections,
+        left=beat.word in LEFT,
+        world=beat.world,
+        total=beat.total,
+    )
