@@ -1,7 +1,7 @@
 """Trains a small character-level language model, to demonstrate a training that is killed and still finishes.
 
     python -m outlast.trainers.tiny_lm --output DIR [--steps 300] [--save-every 25] [--step-seconds 0]
-                                       [--resume-from CHECKPOINT] [--seed 0] [--data FILE]
+                                       [--resume-from CHECKPOINT] [--seed 0] [--data FILE] [--hang-once-at STEP]
 
 Knows: its text, its schedule of saving, and that a run which was interrupted anywhere and resumed from its
 newest checkpoint must end with the same weights, bit for bit, as one that was left alone (on one kind of
@@ -20,10 +20,11 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 # One thread, decided before NumPy is loaded: several would add in an order that differs from run to run.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -41,6 +42,7 @@ from outlast.trainers.checkpoint_folder import (
     save,
     tidy,
 )
+from outlast.trainers.minibatches import Minibatches
 
 BATCH = 1024  # places of the text per step
 REPORT_EVERY = 10  # steps per line of output
@@ -49,6 +51,7 @@ MEMORY_OF_LOSS = 0.9  # weight of the past in the running loss
 SAMPLE_LENGTH = 120  # characters
 SAMPLE_SEED = 0
 STOPPED_RESUME_ME = 75
+HUNG = "hung-once"  # in the output: that a bug was met, and is not met again
 
 
 class Refused(Exception):
@@ -71,6 +74,8 @@ class Run(Protocol):
     @property
     def should_stop(self) -> bool: ...
     def step(self, *, step: int | None = None, loss: float | None = None) -> None: ...
+    def section(self, name: str) -> AbstractContextManager[Any]: ...
+    def saved(self, path: Path) -> None: ...
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -92,15 +97,16 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _train(run: Run, learning: Learning, arguments: argparse.Namespace, text: Text) -> bool:
     """Learn up to the last step, or until a stop was asked for: then save and say False."""
-    contexts, targets = model.windows(text.train)
+    minibatches = Minibatches(text.train, BATCH)
     report_began, reported, saved = time.monotonic(), learning.step, None
     while learning.step < arguments.steps:
         if run.should_stop:
             if saved is None or saved.name != checkpoint_name(learning.step):
-                saved = save(arguments.output, learning)
+                saved = _save(run, arguments.output, learning)
             print(f"stopped on request at step {learning.step}; saved {saved}", flush=True)
             return False
-        _one_step(learning, contexts, targets)
+        hangs = learning.step + 1 == arguments.hang_once_at and _is_first_time(arguments.output)
+        _one_step(learning, *minibatches.draw(learning.generator, meet_the_bug=hangs))
         time.sleep(arguments.step_seconds)
         run.step(step=learning.step, loss=learning.loss)
         if learning.step % REPORT_EVERY == 0 or learning.step == arguments.steps:
@@ -109,13 +115,27 @@ def _train(run: Run, learning: Learning, arguments: argparse.Namespace, text: Te
             print(f"{progress} ({pace_ms:.1f} ms/step)", flush=True)
             report_began, reported = time.monotonic(), learning.step
         if learning.step % arguments.save_every == 0 or learning.step == arguments.steps:
-            saved = save(arguments.output, learning)
+            saved = _save(run, arguments.output, learning)
+    return True
+
+
+def _save(run: Run, output: Path, learning: Learning) -> Path:
+    with run.section("save"):
+        saved = save(output, learning)
+    run.saved(saved)
+    return saved
+
+
+def _is_first_time(output: Path) -> bool:
+    try:
+        (output / HUNG).touch(exist_ok=False)
+    except FileExistsError:
+        return False
     return True
 
 
 def _one_step(learning: Learning, contexts: model.Integers, targets: model.Integers) -> None:
-    drawn = learning.generator.integers(len(targets), size=BATCH)
-    loss, gradients = model.loss_and_gradients(learning.weights, contexts[drawn], targets[drawn])
+    loss, gradients = model.loss_and_gradients(learning.weights, contexts, targets)
     learning.step += 1
     model.adam(learning.weights, gradients, learning.first_moment, learning.second_moment, learning.step)
     past = loss if learning.loss is None else learning.loss
@@ -212,6 +232,12 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--data", type=Path, metavar="FILE", help="text in UTF-8 (default: three detective stories)"
+    )
+    parser.add_argument(
+        "--hang-once-at",
+        type=_at_least_one,
+        metavar="STEP",
+        help="meet a bug in the loading of data when this step is reached for the first time: a lock is taken twice",
     )
     return parser.parse_args(words)
 
