@@ -17,6 +17,17 @@ INLINE = "tests/live/test_cli_inline.py::test_"
 VERBS = "tests/live/test_cli_verbs.py::test_"
 VIEW = "tests/live/test_cli_view.py::test_"
 PAGES = "tests/live/test_sdk_processes.py::test_"
+HANGS = "tests/live/test_hang_runs.py::test_"
+HARD_PROGRESS = "tests/live/test_progress_hardships.py::test_"
+RANKS_LIVE = "tests/live/test_ranks_live.py::test_"
+EVIDENCE = "tests/live/test_hang_evidence.py::test_"
+INCIDENT = "tests/unit/runner/test_incident.py::test_"
+CORPUS = "tests/unit/runner/test_corpus.py::test_"
+READING = "tests/unit/runner/output_reading/test_reading.py::test_"
+FOLLOWING = "tests/unit/runner/output_reading/test_following.py::test_"
+LINES = "tests/unit/runner/output_reading/test_lines.py::test_"
+DATA_LOADING = "tests/live/test_sdk_torch.py::test_"
+RANK_PAGES = "tests/unit/runner/test_ranks.py::test_"
 KILLED = "tests/crash/test_supervisor_killed.py::test_"
 RUNNER_KILLED = "tests/crash/test_runner_killed.py::test_"
 CONTRACT = "tests/contract/test_backend.py::test_"
@@ -317,6 +328,7 @@ PRACTICE = (
         (
             ENDINGS + "each_ending_is_read_by_its_row",
             STOP + "p4_two_ranks_leave_at_one_step_though_their_launcher_says_1",
+            RANKS_LIVE + "p4_r30_four_ranks_that_are_told_to_stop_agree_on_one_step_and_go_on_from_it",
         ),
         "last-words-are-not-heard",
     ),
@@ -437,6 +449,228 @@ OF_THE_RING = (
             HARD + "b5_a_damaged_run_never_stops_the_others",
         ),
         "a-damaged-record-is-none",
+    ),
+)
+
+PROGRESS = (
+    Scenario(
+        "R18",
+        "a deadlock in C with the GIL held -> a hang soon after its limit, the Python stack is kept, then the end",
+        (
+            HANGS + "r18_to_r20_an_unmodified_training_that_stands_is_ended_with_its_stack_and_goes_on",
+            INCIDENT + "every_kind_of_hang_is_shown_with_its_line_in_a_shell_too",
+            CORPUS + "a_hang_is_declared_seconds_after_its_limit",
+        ),
+        "no-stacks-are-asked-for",
+    ),
+    Scenario(
+        "R19",
+        "a deadlock without the GIL, beside a thread that lives on -> still a hang",
+        (HANGS + "r18_to_r20_an_unmodified_training_that_stands_is_ended_with_its_stack_and_goes_on",),
+        "a-declared-hang-ends-nobody",
+    ),
+    Scenario(
+        "R20",
+        "an endless loop in the user's code -> a hang by no progress, and its line is shown",
+        (HANGS + "r18_to_r20_an_unmodified_training_that_stands_is_ended_with_its_stack_and_goes_on",),
+        "where-a-rank-stood-is-not-said",
+    ),
+    Scenario(
+        "R22",
+        "the first step takes many times as long as a step may -> it has a limit of its own",
+        (
+            HARD_PROGRESS + "r22_a_slow_first_step_has_a_limit_of_its_own_however_quick_the_others_are",
+            CORPUS + "what_is_legitimate_is_not_ended",
+        ),
+        "the-first-step-is-like-all-others",
+    ),
+    Scenario(
+        "R23",
+        "a long evaluation or save inside a section that declares it -> no kill; undeclared -> ended with its stack",
+        (
+            HARD_PROGRESS
+            + "r23_an_evaluation_that_declares_its_limit_is_left_alone_and_one_that_does_not_is_ended",
+            HANGS + "r23_a_declared_section_may_take_as_long_as_it_says_although_steps_have_a_shorter_limit",
+            HANGS + "a_training_with_pages_is_judged_by_its_steps_and_named_with_its_section",
+        ),
+        "the-code-declares-no-limit",
+    ),
+    Scenario(
+        "R27",
+        "of two ranks one sleeps, the other loses patience first -> the sleeper is the culprit, both stacks are kept",
+        (
+            RANKS_LIVE + "r27_of_two_ranks_the_one_that_sleeps_is_the_culprit_though_the_other_raised_first",
+            EVIDENCE + "rank_that_sleeps_is_named_whatever_the_other_waits_in",
+            EVIDENCE + "rank_that_raised_first_is_not_the_culprit",
+        ),
+        "the-first-rank-is-blamed",
+    ),
+    Scenario(
+        "R28",
+        "a rank is SIGKILLed -> one restart from the newest checkpoint, nothing of the first attempt lives",
+        (RANKS_LIVE + "r28_a_rank_that_is_killed_costs_one_restart_and_leaves_no_orphan",),
+        "a-crash-of-a-rank-is-final",
+    ),
+    Scenario(
+        "R30",
+        "four ranks are told to stop -> they agree on one step and one checkpoint; TERM to one of them -> none is torn",
+        (
+            RANKS_LIVE + "p4_r30_four_ranks_that_are_told_to_stop_agree_on_one_step_and_go_on_from_it",
+            RANKS_LIVE
+            + "r30_a_term_to_one_rank_of_four_leaves_no_torn_checkpoint_and_all_begin_again_from_one",
+        ),
+        "each-rank-stops-where-it-is",
+    ),
+    Scenario(
+        "R32",
+        "ranks see different newest checkpoints -> all resume from the one that was checked before any of them began",
+        (
+            RANKS_LIVE
+            + "r32_ranks_that_see_different_newest_checkpoints_resume_from_the_one_that_was_checked",
+            RESUME + "the_newest_step_by_number_is_chosen_whatever_the_files_times_say",
+        ),
+        "a-rank-is-told-no-checkpoint",
+    ),
+    Scenario(
+        "R33",
+        "a data-loading process is SIGKILLed -> torch ends the training, it is tried again; no loader speaks for it",
+        (
+            RANKS_LIVE
+            + "r33_a_loader_that_is_killed_ends_its_training_as_torch_does_and_never_speaks_for_it",
+            DATA_LOADING + "workers_of_a_dataloader_never_speak_for_their_rank",
+        ),
+        "a-loader-speaks-for-its-rank",
+    ),
+    Scenario(
+        "R42",
+        "the wall clock jumps by an hour to and fro -> no false hang, and a true one is found in time",
+        (
+            HARD_PROGRESS + "r42_a_wall_clock_that_jumps_an_hour_to_and_fro_is_no_hang_and_hides_none",
+            CLOCK + "a_wall_clock_that_jumps_ten_years_moves_no_interval",
+        ),
+        "the-watch-goes-by-the-wall-clock",
+    ),
+    Scenario(
+        "L32",
+        "it computes, makes no step and is deaf to TERM -> evidence, TERM, grace, KILL to all of it, the next attempt",
+        (
+            HARD_PROGRESS
+            + "l32_a_deaf_tree_that_computes_and_makes_no_step_is_ended_in_its_order_and_tried_again",
+        ),
+        "the-tree-is-ended-before-the-evidence",
+    ),
+    Scenario(
+        "L34",
+        "a page on which nobody beats while the log tells of steps -> no hang (no telemetry is none)",
+        (
+            HARD_PROGRESS + "l34_a_page_on_which_nobody_beats_leaves_the_word_to_the_log",
+            HANGS + "l34_a_thread_that_beats_and_an_output_that_grows_prove_nothing_once_steps_are_known",
+        ),
+        "a-page-that-never-beats-speaks",
+    ),
+    Scenario(
+        "chatter",
+        "a thread prints and beats while the steps that the log told of stand -> a hang",
+        (HANGS + "l34_a_thread_that_beats_and_an_output_that_grows_prove_nothing_once_steps_are_known",),
+        "any-output-is-progress",
+    ),
+    Scenario(
+        "early stopping",
+        "a training says `done` before its own last step -> completed, unless a person gave it a target",
+        (HARD_PROGRESS + "a_training_that_says_done_before_its_own_total_is_completed_and_not_tried_again",),
+        "who-stops-early-is-short",
+    ),
+    Scenario(
+        "P3",
+        "no room for a page, or no right to make one -> the training goes on, `no exact progress` is said once",
+        (
+            HARD_PROGRESS + "p3_without_room_for_a_page_the_training_goes_on_and_says_so_once",
+            PAGES + "a_tmpfs_without_room_for_a_name_is_said_once_and_the_training_lives",
+            PAGES + "nobody_can_truncate_the_page_under_the_training",
+        ),
+        "a-missing-page-is-not-said",
+    ),
+    Scenario(
+        "page deleted",
+        "the heartbeat folder is deleted under the training -> its page is read, judged and told to stop as before",
+        (
+            HARD_PROGRESS + "p3_a_page_that_is_deleted_under_the_training_is_read_judged_and_told_as_before",
+            PAGES + "deleted_under_the_training_the_page_is_read_on_and_the_training_lives",
+            RANK_PAGES + "p3_pages_deleted_or_scribbled_over_keep_their_last_state",
+        ),
+        "a-page-without-its-name-is-forgotten",
+    ),
+    Scenario(
+        "P5",
+        "a shell around the training, stacks are asked for -> it does not die of the question",
+        (HANGS + "p5_a_shell_around_the_training_does_not_die_of_the_question",),
+        "everybody-gets-the-stack-signal",
+    ),
+    Scenario(
+        "P14",
+        "bars of evaluation, Map and loading reach their ends -> never read as progress or as the target",
+        (
+            HARD_PROGRESS + "p14_bars_of_evaluations_maps_and_loading_are_neither_progress_nor_the_target",
+            READING + "p14_no_evaluation_map_or_loading_bar_is_read_as_progress_or_as_the_target",
+        ),
+        "every-bar-is-training",
+    ),
+    Scenario(
+        "log: rotated",
+        "the log is renamed, truncated, or full of binary -> it is read on, and no step is missed for long",
+        (
+            HARD_PROGRESS + "a_log_that_is_rotated_truncated_or_binary_is_read_on",
+            FOLLOWING + "a_file_that_was_emptied_is_read_anew",
+        ),
+        "an-emptied-log-is-read-on",
+    ),
+    Scenario(
+        "log: no newline",
+        "only carriage returns -> steps are read; no line end at all -> nothing is invented, and nobody is ended",
+        (
+            HARD_PROGRESS + "a_log_of_carriage_returns_only_is_read_as_steps",
+            HARD_PROGRESS + "a_log_without_any_line_end_proves_nothing_and_hangs_nobody",
+        ),
+        "a-carriage-return-ends-no-line",
+    ),
+    Scenario(
+        "log: 10 GB line",
+        "a line of ten gigabytes -> the runner stays small, and what follows is read",
+        (
+            HARD_PROGRESS + "a_line_of_ten_gigabytes_leaves_the_runner_small_and_what_follows_is_read",
+            LINES + "ten_gigabytes_without_a_line_end_take_no_memory",
+        ),
+        "all-of-a-flood-is-read",
+    ),
+    Scenario(
+        "log: 100 MB/s",
+        "a training prints 100 MB/s -> it never waits, its steps are known, and following it costs little",
+        (
+            HARD_PROGRESS + "a_training_that_prints_a_hundred_megabytes_a_second_is_followed_for_little",
+            FOLLOWING
+            + "of_a_hundred_megabytes_in_a_second_only_the_newest_are_read_and_the_rest_is_reported",
+        ),
+        "all-of-a-flood-is-read",
+    ),
+    Scenario(
+        "output closed",
+        "a training closes its standard output and error -> judged by its steps, and a hang still shows its stacks",
+        (
+            HARD_PROGRESS
+            + "a_training_that_closes_its_output_is_judged_by_its_steps_and_its_hang_is_explained",
+            HARD_PROGRESS + "a_training_without_the_sdk_that_closes_its_output_is_left_alone",
+        ),
+        "stacks-go-to-standard-error",
+    ),
+    Scenario(
+        "64 ranks",
+        "64 ranks on one node, one hangs -> it is named, all show where they stand within the deadline, for little",
+        (
+            RANKS_LIVE
+            + "of_sixty_four_ranks_on_one_node_the_one_that_hangs_is_named_within_the_deadline_for_little",
+            INCIDENT + "sixty_four_ranks_on_one_node_are_all_shown_within_the_time",
+        ),
+        "the-odd-one-is-not-seen",
     ),
 )
 
@@ -629,6 +863,7 @@ BUGS = (
 GROUPS: dict[str, tuple[Scenario, ...]] = {
     "Supervisor, runner, place": LOCAL,
     "Trainings": TRAININGS,
+    "Progress and hangs": PROGRESS,
     "Found in practice": PRACTICE,
     "Limits and bad input": OF_THE_RING,
     "Invariants": INVARIANTS,

@@ -418,13 +418,14 @@ TOLD = (
         (
             Patch(
                 "runner/patience.py",
-                "        elif gap_s > GAP_POLLS * POLL_S:\n            self._given_back_s += gap_s - POLL_S\n",
+                "        elif may_be_a_gap and gap_s > GAP_POLLS * POLL_S:\n            given_s = gap_s - POLL_S\n",
                 "",
             ),
         ),
         (
             f"{LEFT}::test_r25_a_silent_training_does_not_hang_because_its_watcher_was_stopped",
             "tests/unit/runner/test_patience.py -k r25",
+            "tests/unit/runner/test_corpus.py -k legitimate",
         ),
     ),
     Mutant(
@@ -433,8 +434,8 @@ TOLD = (
         (
             Patch(
                 "runner/patience.py",
-                "        if limit_s is None or quiet_s <= limit_s:\n",
-                "        if True:\n",
+                "        if over:\n            clock, timer = min(",
+                "        if not over:\n            return None\n        if False:\n            clock, timer = min(",
             ),
         ),
         (

@@ -8,7 +8,9 @@ from tests.mutants.backends import BACKENDS
 from tests.mutants.command import COMMAND
 from tests.mutants.hearing import HEARING
 from tests.mutants.life import LIVES as WHOLE_LIVES
+from tests.mutants.patience import PATIENCE
 from tests.mutants.plant import Mutant, Patch
+from tests.mutants.progress import PROGRESS
 from tests.mutants.removing import REMOVING
 
 LIVES = "tests/simulate/test_lives.py -k known_seeds"
@@ -339,4 +341,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *REMOVING,
     *BACKENDS,
     *WHOLE_LIVES,
+    *PATIENCE,
+    *PROGRESS,
 )
