@@ -156,12 +156,17 @@ class Turns:
     """A training that does a block of steps when it is told to."""
 
     def __init__(self, line: socket.socket) -> None:
-        self._line, self._answers = line, line.makefile("rb")
+        self._line = line
 
     def take(self) -> Taken:
         self._line.sendall(b"g")
-        wall_s, cpu_s = json.loads(self._answers.readline())
-        return Taken(wall_s, cpu_s)
+        said = b""
+        while not said.endswith(b"\n"):
+            part = self._line.recv(4096)
+            if not part:
+                raise EOFError("the training ended before its last block: see its log")
+            said += part
+        return Taken(*json.loads(said))
 
 
 @contextmanager
@@ -171,11 +176,15 @@ def _turns(where: Path, words: list[str], log: Path) -> Iterator[Turns]:
         door.bind(str(where))
         door.listen(1)
         door.settimeout(START_LIMIT_S)
-        with subprocess.Popen(words, stdout=output, stderr=output):
-            line, _ = door.accept()
-            with line:
-                line.settimeout(BLOCK_LIMIT_S)
-                yield Turns(line)
+        with subprocess.Popen(words, stdout=output, stderr=output) as process:
+            try:
+                line, _ = door.accept()
+                with line:
+                    line.settimeout(BLOCK_LIMIT_S)
+                    yield Turns(line)
+            except BaseException:
+                process.kill()
+                raise
 
 
 def _show(title: str, pairs: Sequence[Sequence[tuple[Taken, Taken]]]) -> None:

@@ -53,7 +53,7 @@ PATIENCE = (
     Mutant(
         "no-floor",
         "a training of quick steps is ended after seconds",
-        (Patch("runner/limits.py", "max(FLOOR_S, P99S * history.p99_s()", "max(P99S * history.p99_s()"),),
+        (Patch("runner/limits.py", "least_s = max(FLOOR_S, ", "least_s = max(0.0, "),),
         (LIMITS, LEGITIMATE),
     ),
     Mutant(
@@ -92,7 +92,7 @@ PATIENCE = (
         (
             Patch(
                 "runner/rank_clock.py",
-                "        if self._visited and not self.sample.left:\n",
+                "        if self._visited and (self.sample.sections or not self.sample.left):\n",
                 "        if False:\n",
             ),
         ),
