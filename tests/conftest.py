@@ -20,6 +20,7 @@ def pytest_configure() -> None:
     # A test run inside an outlast run must not write to the run around it.
     for name in [name for name in os.environ if name.startswith("OUTLAST_")]:
         del os.environ[name]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors: threads of theirs only wait for each other
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
