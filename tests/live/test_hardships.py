@@ -270,7 +270,10 @@ def test_l58_whatever_the_caller_left_open_or_unset_the_run_is_whole_and_private
     )
     run = wait_for(outlast.newest_run, "the run")
     assert outlast.ended(run)["outcome"] == "completed"
-    assert outlast.output(run).split() == ["0000", str(junk)]
+    umask, python_path = outlast.output(run).split()
+    injected, *callers = python_path.split(":")
+    assert (umask, callers) == ("0000", [str(junk)])
+    assert injected.endswith("/outlast/runner/injected")
     for folder, _, names in os.walk(outlast.workspace.hidden):
         assert os.stat(folder).st_mode & 0o077 == 0, folder
         for name in names:
