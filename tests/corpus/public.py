@@ -89,9 +89,10 @@ outlast, killed once (SIGKILL) behind its first checkpoint, and started again by
 rightly.** The others have no way to resume in their original: outlast starts them anew, as it says when they are
 accepted (`resume from checkpoint no: restarts begin at step 0 unless the script resumes itself`).
 
-- **yes, same numbers**: what it prints behind the checkpoint, to the last line, is what the undisturbed run printed
+- **yes, same numbers**: each loss that is read from its lines behind the checkpoint, to the last, is that of the
+  undisturbed run
 - **yes, continued**: it goes on behind the checkpoint, leaves no line out and reaches the end; its data, or the noise
-  in it, is drawn anew, so that the numbers are others
+  in it, is drawn anew, so that the numbers are others, or it prints none to compare
 - no: it begins anew, and reaches the end
 """
 SHORT = {

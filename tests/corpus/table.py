@@ -160,7 +160,7 @@ PROGRAMS = (
             "--checkpointing_steps",
             "100",
             "--epochs",
-            "60",
+            "24",
             "--width",
             "4096",
         ),
@@ -309,7 +309,7 @@ PROGRAMS = (
         "model_*.ubj",
         needs=("xgboost",),
         resume="TrainingCheckPoint writes models, and the newest is given as `xgb_model`.",
-        note="XGBoost counts the rounds of the continuation from 0 again.",
+        note="It counts the rounds of the continuation from 0 again, and so does `show`; compared is the last loss.",
         counts_on=False,
     ),
     Program(
