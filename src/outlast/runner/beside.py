@@ -34,19 +34,7 @@ class Child:
 
     def __init__(self, work: Work) -> None:
         """Raises OSError: there is no child."""
-        self.pipe, theirs = os.pipe()
-        parent = os.getpid()
-        try:
-            self.pid = os.fork()
-        except OSError:
-            os.close(self.pipe)
-            os.close(theirs)
-            raise
-        if self.pid == 0:
-            _be_the_child(work, theirs, parent)
-        os.close(theirs)
-        at_work.add(self.pid)
-        os.set_blocking(self.pipe, False)
+        self.pid, self.pipe = _fork(lambda pipe, parent: _be_the_child(work, pipe, parent))
         self.is_done = False  # it said all that it had to say
         self._left = SAID_BYTES_MAX
         self._tail = b""
@@ -80,19 +68,7 @@ class Program:
     """Another program, with what it prints. Raises OSError: it cannot be begun."""
 
     def __init__(self, argv: list[str]) -> None:
-        self.pipe, theirs = os.pipe()
-        parent = os.getpid()
-        try:
-            self.pid = os.fork()
-        except OSError:
-            os.close(self.pipe)
-            os.close(theirs)
-            raise
-        if self.pid == 0:
-            _be_the_program(argv, theirs, parent)
-        os.close(theirs)
-        at_work.add(self.pid)
-        os.set_blocking(self.pipe, False)
+        self.pid, self.pipe = _fork(lambda pipe, parent: _be_the_program(argv, pipe, parent))
         self.output = b""
         self.is_done = False
 
@@ -108,6 +84,24 @@ class Program:
     def end(self) -> None:
         os.close(self.pipe)
         end(self.pid)
+
+
+def _fork(be: Callable[[int, int], NoReturn]) -> tuple[int, int]:
+    """(pid, our end of a pipe, never blocking) of a child that is `be(its end, our pid)`. Raises OSError: none is."""
+    ours, theirs = os.pipe()
+    parent = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(ours)
+        os.close(theirs)
+        raise
+    if pid == 0:
+        be(theirs, parent)
+    os.close(theirs)
+    at_work.add(pid)
+    os.set_blocking(ours, False)
+    return pid, ours
 
 
 def until(child: Child, until_s: float) -> list[bytes]:
