@@ -551,3 +551,14 @@ def test_the_environment_may_be_deleted_while_it_runs(attempt: Driver, tmp_path:
     assert runner.wait(20) == 0, said_by(runner)
     end = ending(attempt.exit())
     assert (end.exit, end.done, end.swept) == (Exited(3), True, 1)
+
+
+def test_a_runner_whose_folder_was_deleted_does_not_stay_for_ever(attempt: Driver) -> None:
+    """What it watched is over, and nobody waits for a door in a folder that is gone."""
+    attempt.order(["sh", "-c", "echo up; sleep 60"])
+    runner = attempt.start()
+    attempt.says("up")
+    started = attempt.started()
+    shutil.rmtree(attempt.folder.path)
+    identity.send(started["child"], signal.SIGKILL)
+    assert runner.wait(20) == 75

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 AGAIN_S = 1.0
 
 
+class Gone(WorldError):
+    """The attempt's folder was deleted."""
+
+
 class Post:
     def __init__(self, folder: AttemptFolder, order_name: str, words: Words, ears: Ears) -> None:
         """Reserves the room of the exit record before any deed. Raises WorldError."""
@@ -138,6 +142,7 @@ class Post:
                 raise
             except WorldError as error:
                 self.words.say_once(f"the end cannot be recorded yet: {error}")
+                self._leave_if_deleted()
             try:  # somebody may have taken our reserved room away
                 made = files.make_once(self.folder.exit, record)
                 break
@@ -149,6 +154,15 @@ class Post:
             self.words.say("an end was recorded before ours, which lies beside it as exit.late.json")
             self.reserved.late(self.folder.exit_late)
         self.words.say(f"ended: {record['exit']}")
+
+    def _leave_if_deleted(self) -> None:
+        """A folder that somebody deleted holds no door that anybody waits for. Raises WorldError."""
+        try:
+            os.lstat(self.folder.path)
+        except FileNotFoundError as error:
+            raise Gone(f"{self.folder.path} was deleted: its end is recorded nowhere") from error
+        except OSError:
+            return  # not to be seen now: it may be there
 
     def tidy(self) -> None:
         """What nobody needs any more once the end is recorded."""
