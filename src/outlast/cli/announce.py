@@ -99,7 +99,8 @@ def _beginning(n: int, started: Record, cwd: str | None) -> str:
     resumed = started.get("resumed_from")
     at = f" at step {step}" if step is not None else ""
     whence = f"resumes from {words.place(resumed, cwd)}{at}" if resumed else "from scratch"
-    return f"attempt {n} began (pid {child.get('pid', '?')}, {whence})"
+    warning = words.not_resumed(started.get("resume_reasons"))
+    return f"attempt {n} began (pid {child.get('pid', '?')}, {whence})" + (f"; {warning}" if warning else "")
 
 
 def _end(attempt: Record) -> str:

@@ -93,6 +93,8 @@ def _begun(snapshot: Record) -> str:
 def _attempt(attempt: Record) -> list[str]:
     whence = f"resuming from {attempt['resumed_from']}" if attempt.get("resumed_from") else "from scratch"
     lines = [f"Attempt {attempt['n']} began at {attempt.get('started_at')}, {whence}."]
+    if warning := words.not_resumed(attempt.get("resume_reasons")):
+        lines.append(f"  {warning}")
     if attempt.get("verdict") is None:
         return lines
     last = attempt.get("last_step")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _SPANS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "m"))
 _DAYS: dict[str, int] = {}  # date -> seconds since 1970
 BAR_WIDTH = 8
+NOT_RESUMED = "not resumed: "  # so begins the warning of `work/ready`
 OUTCOME_CODES = {"completed": 0, "failed": 1, "no-op": 1, "unknown": 5, "cancelled": 130}
 
 
@@ -184,3 +185,8 @@ def read_from(progress: Record) -> str:
         return ""
     sure = f", {progress['confidence']}" if progress.get("confidence") else ""
     return f"read from its output ({source}{sure})"
+
+
+def not_resumed(reasons: list[str] | None) -> str:
+    """The warning that something lies where checkpoints should, and none of it could be resumed from; "": none."""
+    return next((reason for reason in reasons or () if reason.startswith(NOT_RESUMED)), "")

@@ -110,6 +110,7 @@ def _add_what_started(attempt: dict[str, Any], folder: AttemptFolder) -> None:
     attempt["host"] = started["child"]["host"]
     attempt["runner_pid"] = started["runner"]["pid"]
     attempt["resumed_from"] = started["resumed_from"]
+    attempt["resume_reasons"] = started["resume_reasons"]
     attempt["started_at"] = view.time_of(from_record(started["at"], Moment))
 
 

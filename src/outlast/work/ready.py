@@ -5,6 +5,7 @@ resumes: it gets the explicit path.
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from outlast.facts.codec import from_record
 from outlast.seams import CheckpointFormat
 
 CANDIDATES_MAX = 1000
+NAMES_SHOWN = 3
+NOT_RESUMED = "not resumed: "  # how a warning among the reasons begins; screens show it
 LEVEL = 0
 WITHIN_S = 60.0
 
@@ -51,9 +54,22 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
     return {
         "checkpoint": choice.candidate.path if choice.candidate else None,
         "step": choice.candidate.step if choice.candidate else None,
-        "reasons": list(choice.reasons),
+        "reasons": [*choice.reasons, *([] if found else _passed_over(resume.root))],
         "refuse": choice.refuse,
     }
+
+
+def _passed_over(root: str) -> list[str]:
+    """Nothing was found there that could be resumed from: if something lies there all the same, a person wants to know
+    before the steps are lost."""
+    try:
+        names = sorted(name for name in os.listdir(root) if not name.startswith("."))
+    except OSError:
+        return []  # there is none yet; what cannot be listed has been said by the formats
+    if not names:
+        return []
+    shown = ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
+    return [f"{NOT_RESUMED}{root} holds nothing whose name tells a step, as step-500.pt does: {shown}"]
 
 
 if __name__ == "__main__":

@@ -38,6 +38,12 @@ def test_a_checkpoint_below_the_folder_where_it_runs_is_named_from_there() -> No
         assert said == [f"attempt 1 began (pid 7, resumes from {name})"]
 
 
+def test_a_beginning_says_what_could_not_be_resumed_from() -> None:
+    started = {**STARTED, "resume_reasons": ["no checkpoint yet", "not resumed: /c holds nothing: last.ckpt"]}
+    (line,) = Announcer().news(running(), 1, started)
+    assert line == "attempt 1 began (pid 7, from scratch); not resumed: /c holds nothing: last.ckpt"
+
+
 def test_an_end_is_said_before_the_next_beginning() -> None:
     both = running(attempts=[attempt(1, "failed"), attempt(2)])
     said = Announcer().news(both, 2, STARTED)

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from outlast.checkpoints.formats.folder import FolderFormat
+from outlast.cli import words
 from outlast.disk import files
 from outlast.errors import WorldError
 from outlast.facts import AttemptId, Order, Resume, RunId
 from outlast.facts.codec import to_record
-from outlast.work.ready import ready
+from outlast.work.ready import NOT_RESUMED, ready
 
 FORMATS = (FolderFormat(),)
 
@@ -63,3 +64,24 @@ def test_candidates_that_are_all_empty_are_refused(tmp_path: Path) -> None:
 def test_a_format_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(WorldError, match="no format named tarball"):
         answer(tmp_path, format_="tarball")
+
+
+def test_what_lies_there_and_tells_no_step_is_named_before_the_steps_are_lost(tmp_path: Path) -> None:
+    for name in ("epoch-1.pt", "epoch-2.pt", "epoch-3.pt", "last.ckpt", ".hidden"):
+        (tmp_path / "saved").mkdir(exist_ok=True)
+        (tmp_path / "saved" / name).write_bytes(b"x")
+    chosen = answer(tmp_path, 2)
+    assert (chosen["checkpoint"], chosen["refuse"]) == (None, None)
+    assert chosen["reasons"][-1].startswith("not resumed: ")
+    assert chosen["reasons"][-1].endswith(": epoch-1.pt, epoch-2.pt, epoch-3.pt, ...")
+    save(tmp_path, "step-5")
+    assert not any(reason.startswith("not resumed: ") for reason in answer(tmp_path)["reasons"])
+
+
+def test_an_empty_folder_is_nothing_to_warn_of(tmp_path: Path) -> None:
+    (tmp_path / "saved").mkdir()
+    assert not any(reason.startswith("not resumed: ") for reason in answer(tmp_path)["reasons"])
+
+
+def test_screens_know_the_warning_by_the_same_words() -> None:
+    assert words.NOT_RESUMED == NOT_RESUMED
