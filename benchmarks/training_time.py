@@ -211,11 +211,11 @@ def _typical(rounds: Sequence[tuple[Taken, Taken]]) -> tuple[float, float]:
 
 
 def _all_wall(rounds: Sequence[tuple[Taken, Taken]]) -> tuple[float, float]:
-    return tuple(statistics.fmean(each[which].wall_s for each in rounds) for which in (0, 1))  # type: ignore[return-value]
+    return tuple(statistics.fmean(each[which].wall_s for each in rounds) for which in (0, 1))  # type: ignore[return-value]  # two, though mypy sees a tuple of any length
 
 
 def _all_cpu(rounds: Sequence[tuple[Taken, Taken]]) -> tuple[float, float]:
-    return tuple(statistics.fmean(each[which].cpu_s for each in rounds) for which in (0, 1))  # type: ignore[return-value]
+    return tuple(statistics.fmean(each[which].cpu_s for each in rounds) for which in (0, 1))  # type: ignore[return-value]  # two, though mypy sees a tuple of any length
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float]:

@@ -10,9 +10,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.mutants.plant import plant  # noqa: E402
-from tests.mutants.registry import MUTANTS  # noqa: E402
-from tests.scenarios import GROUPS, SCENARIOS, Scenario  # noqa: E402
+from tests.mutants.plant import plant  # noqa: E402 - the root has to be on the path first
+from tests.mutants.registry import MUTANTS  # noqa: E402 - the root has to be on the path first
+from tests.scenarios import GROUPS, SCENARIOS, Scenario  # noqa: E402 - the root has to be on the path first
 
 PAGE = ROOT / "docs" / "scenarios.md"
 HEAD = """# Scenarios

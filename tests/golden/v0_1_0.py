@@ -168,7 +168,7 @@ def write(folder: Path) -> None:
     moment = {key: value for key, value in to_record(at(0)).items() if key != "type"}
     for entries, carries in ((first_term(), False), (second_term(), False), (third_term(), True)):
         books = entries_of(journal.read(place.journal)).record() if carries else None
-        term, _ = journal.take_over(place.journal, by, moment, lambda _, books=books: books)  # type: ignore[misc]
+        term, _ = journal.take_over(place.journal, by, moment, lambda _, books=books: books)  # type: ignore[misc]  # mypy infers no lambda with a default
         term.append([to_line(entry) for entry in entries])
         term.close()
     request = Request(7, "0a1b2c3d4e5f6071", "retry", DEMO, (("now", "1"),), "again", "uid 1000", at(300))

@@ -14,6 +14,7 @@ from tests.live.frameworks import Watched, watched
 
 torch: Any = importlib.import_module("torch")
 accelerate: Any = importlib.import_module("accelerate")
+# What these libraries and torch warn each other of is not ours to mend.
 pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("ignore")]
 
 

@@ -37,7 +37,8 @@ def test_the_demo_hangs_once_shows_the_line_where_it_stood_and_ends_as_if_left_a
         assert (found["section"], found["limit_s"], found["attempt"]) == ("train", 3.0, 2)
         assert f"minibatches.py:{line} places" in outlast.outlast("why", "@last").stdout
         lives = re.findall(r"^  attempt \d: (.*)", out, re.MULTILINE)
-        assert [re.search(r"failed|finished", life)[0] for life in lives] == ["failed", "failed", "finished"]  # type: ignore[index]
+        ends = [re.findall(r"failed|finished", life)[0] for life in lives]
+        assert ends == ["failed", "failed", "finished"]
         losses = re.findall(r"^  (?:left alone: |survivor:   )(loss .*)", out, re.MULTILINE)
         assert len(losses) == 2
         assert losses[0] == losses[1]

@@ -22,6 +22,7 @@ from tests.runner_driver import PYTHON, wait_for
 pytestmark = [
     pytest.mark.live,
     pytest.mark.timeout(600),
+    # What forks here has one thread when it is the runner; under pytest there are others.
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning"),
 ]
 

@@ -19,6 +19,7 @@ from tests.live.frameworks import Watched, watched
 torch: Any = importlib.import_module("torch")
 transformers: Any = importlib.import_module("transformers")
 SOURCE = str(Path(outlast.__file__).parents[1])
+# What these libraries and torch warn each other of is not ours to mend.
 pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("ignore")]
 
 
@@ -32,7 +33,7 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
 def trainer(tmp_path: Path, seen: Watched, stop_at: int | None = None, **options: Any) -> Any:
     """Twenty steps on forty rows, logging each second, saving and evaluating at 10 and 20."""
 
-    class Looks(transformers.TrainerCallback):  # type: ignore[misc]
+    class Looks(transformers.TrainerCallback):  # type: ignore[misc]  # its library's types are not read (pyproject.toml)
         """Comes after ours, so that it sees what ours just said."""
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -125,7 +126,7 @@ def test_an_evaluation_after_the_training_is_a_section_that_is_new_with_each_bat
     seen.seen.clear()
     serials = []
 
-    class Serials(transformers.TrainerCallback):  # type: ignore[misc]
+    class Serials(transformers.TrainerCallback):  # type: ignore[misc]  # its library's types are not read (pyproject.toml)
         def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             serials.append(seen.look().sections[0][2])
 
@@ -142,7 +143,7 @@ def test_an_evaluation_that_a_callback_asks_for_is_a_section_from_its_first_batc
 ) -> None:
     made = trainer(tmp_path, seen, eval_strategy="no", max_steps=4)
 
-    class Asks(transformers.TrainerCallback):  # type: ignore[misc]
+    class Asks(transformers.TrainerCallback):  # type: ignore[misc]  # its library's types are not read (pyproject.toml)
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.global_step == 3:
                 made.evaluate()
@@ -179,7 +180,7 @@ def test_resumed_it_goes_on_counting(tmp_path: Path, seen: Watched, monkeypatch:
 
 
 def test_a_training_that_ends_itself_early_is_done(tmp_path: Path, seen: Watched) -> None:
-    class Enough(transformers.TrainerCallback):  # type: ignore[misc]
+    class Enough(transformers.TrainerCallback):  # type: ignore[misc]  # its library's types are not read (pyproject.toml)
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             control.should_training_stop = state.global_step == 4
 

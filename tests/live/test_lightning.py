@@ -12,6 +12,7 @@ import outlast
 from tests.live.frameworks import Watched, watched
 
 torch: Any = importlib.import_module("torch")
+# What these libraries and torch warn each other of is not ours to mend.
 pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("ignore")]
 
 
@@ -43,7 +44,7 @@ def fit(
 ) -> Any:
     """Ten batches an epoch, two epochs; checkpoints each epoch."""
 
-    class Model(pl.LightningModule):  # type: ignore[misc]
+    class Model(pl.LightningModule):  # type: ignore[misc]  # its library's types are not read (pyproject.toml)
         def __init__(self) -> None:
             super().__init__()
             self.layer = torch.nn.Linear(4, 1)
@@ -107,13 +108,13 @@ def test_what_follows_the_fit_is_a_section_that_is_new_with_each_batch(
     made = fit(pl, tmp_path, seen, max_epochs=1)
     looks = []
 
-    class Looks(pl.Callback):  # type: ignore[misc]
+    class Looks(pl.Callback):  # type: ignore[misc]  # its library's types are not read (pyproject.toml)
         def looks(self, *_: Any, **__: Any) -> None:
             looks.append(seen.look().sections)
 
         on_validation_batch_end = on_test_batch_end = on_predict_batch_end = looks
 
-    class Model(pl.LightningModule):  # type: ignore[misc]
+    class Model(pl.LightningModule):  # type: ignore[misc]  # its library's types are not read (pyproject.toml)
         def validation_step(self, batch: Any, index: int) -> None:
             return None
 
@@ -128,7 +129,7 @@ def test_what_follows_the_fit_is_a_section_that_is_new_with_each_batch(
 
 
 def test_a_fit_that_fails_was_left(pl: Any, tmp_path: Path, seen: Watched) -> None:
-    class Fails(pl.Callback):  # type: ignore[misc]
+    class Fails(pl.Callback):  # type: ignore[misc]  # its library's types are not read (pyproject.toml)
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
             if trainer.global_step == 3:
                 raise RuntimeError("nonsense")
@@ -169,7 +170,7 @@ def test_resumed_it_goes_on_counting(pl: Any, tmp_path: Path, seen: Watched) -> 
 
 
 def fit_again(pl: Any, tmp_path: Path, seen: Watched, checkpoint: str) -> Any:
-    class Model(pl.LightningModule):  # type: ignore[misc]
+    class Model(pl.LightningModule):  # type: ignore[misc]  # its library's types are not read (pyproject.toml)
         def __init__(self) -> None:
             super().__init__()
             self.layer = torch.nn.Linear(4, 1)

@@ -26,7 +26,7 @@ class Activation:
     """What a graph keeps for its backward pass."""
 
 
-class Keeps(torch.autograd.Function):  # type: ignore[misc]
+class Keeps(torch.autograd.Function):  # type: ignore[misc]  # its library's types are not read (pyproject.toml)
     """An operation whose graph holds an activation as long as it lives."""
 
     @staticmethod

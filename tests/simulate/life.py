@@ -95,7 +95,7 @@ def _live(world: World) -> Lived:
         elif world.now_s - rests_since_s > LATE_S:
             break
     books = laws.at_the_end()
-    outcomes = Counter(book.phase.outcome for book in books.values())  # type: ignore[union-attr]
+    outcomes = Counter(book.phase.outcome for book in books.values())  # type: ignore[union-attr]  # all have ended here
     attempts = sum(len(book.chosen) for book in books.values())
     return Lived(
         world.seed, events, len(world.store.segments), world.store.writes, attempts, outcomes, world.log

@@ -335,7 +335,7 @@ def _ending(
         exit=exit,
         at=world.moment(),
         by=Process(HOST, f"boot-{world.boot}", 1, me.ticks, me.ticks) if me is not None else None,
-        told=told,  # type: ignore[arg-type]
+        told=told,  # type: ignore[arg-type]  # one of the words of Want, as it was written
         told_by=told_by,
         resumed_step=(training.first_step or None) if training is not None else None,
         last_step=training.last_step if training is not None and stepped else None,

@@ -37,7 +37,7 @@ def add_metrics(parser: Parser) -> None:
     add_run_argument(parser)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--csv", action="store_true", help="print comma-separated values, with a header")
-    add_json(how)  # type: ignore[arg-type]
+    add_json(how)  # type: ignore[arg-type]  # a group takes arguments as a parser does
     parser.add_argument(
         "--name", metavar="NAME", action="append", help="only this value, e.g. loss; repeatable"
     )

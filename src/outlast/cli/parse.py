@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
     def examples(self, *lines: str) -> None:
         self.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]  # it answers with our Namespace only
         arguments, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self.error(self._about(unknown[0]))

@@ -44,7 +44,7 @@ def call(name: str, *arguments: "Any") -> int:
     """A function of the C library, without the weight of all of ctypes. Raises where there is none."""
     import _ctypes
 
-    address = _ctypes.dlsym(_ctypes.dlopen(None, 0), name)  # type: ignore[arg-type,unused-ignore]
+    address = _ctypes.dlsym(_ctypes.dlopen(None, 0), name)  # type: ignore[arg-type,unused-ignore]  # None: this program; its stub wants a path
     return int(_ctypes.call_function(address, arguments))
 
 

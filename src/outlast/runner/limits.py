@@ -133,12 +133,12 @@ class History:
         """What cannot be read teaches nothing: an empty history has the cap."""
         history = History()
         try:
-            for number, count, mean in record["classes"]:  # type: ignore[index]
+            for number, count, mean in record["classes"]:  # type: ignore[index]  # whatever it is: the TypeError is caught
                 if not (_is_whole(number, -COUNT_MAX) and _is_whole(count) and _is_time(mean)):
                     return History()
                 history._classes[number] = (count, float(mean))
             history.weight = sum(count for count, _ in history._classes.values())
-            count = record["count"]  # type: ignore[index]
+            count = record["count"]  # type: ignore[index]  # whatever it is: the TypeError is caught
             history.count = max(history.weight, count if _is_whole(count) and history.weight else 0)
         except (KeyError, TypeError, ValueError, IndexError):
             return History()

@@ -18,9 +18,9 @@ try:
     from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]  # hashlib would load all of OpenSSL
 except ImportError:
     try:
-        from _sha256 import sha256  # type: ignore[import-not-found,no-redef,unused-ignore]
+        from _sha256 import sha256  # type: ignore[import-not-found,no-redef,unused-ignore]  # the same name, wherever this Python has it
     except ImportError:
-        from hashlib import sha256  # type: ignore[assignment,unused-ignore]
+        from hashlib import sha256  # type: ignore[assignment,unused-ignore]  # the same name, wherever this Python has it
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -58,7 +58,7 @@ def _run(phase: Any, left: list[int], until_s: float, seen: Seen, missing: list[
     while left and time.monotonic() < until_s:
         at = None
         try:
-            child = beside.Child(lambda say, pids=tuple(left): phase.read(pids, say))  # type: ignore[misc]
+            child = beside.Child(lambda say, pids=tuple(left): phase.read(pids, say))  # type: ignore[misc]  # mypy infers no lambda with a default
         except OSError as error:
             missing.append(f"/proc of {len(left)} processes: {error.strerror}")
             return

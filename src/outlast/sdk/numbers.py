@@ -20,7 +20,7 @@ def number(value: object) -> float | None:
     """As a float; None if it is none."""
     try:
         if issubclass(type(value), (float, int)) or _numpy_kind(value) in _NUMBERS:
-            return float(value)  # type: ignore[arg-type]
+            return float(value)  # type: ignore[arg-type]  # checked by its kind, above
     except Exception:
         return None
     return None
@@ -31,8 +31,8 @@ def whole(value: object) -> int | None:
     kind = type(value)
     try:
         is_whole = issubclass(kind, int) or _numpy_kind(value) in _INTEGERS
-        if is_whole or (issubclass(kind, float) and value.is_integer()):  # type: ignore[attr-defined]
-            found = int(value)  # type: ignore[call-overload]
+        if is_whole or (issubclass(kind, float) and value.is_integer()):  # type: ignore[attr-defined]  # checked by its kind
+            found = int(value)  # type: ignore[call-overload]  # checked by its kind, above
             return found if -STEPS_MAX < found < STEPS_MAX else None
     except Exception:
         return None
@@ -49,4 +49,4 @@ def _numpy_kind(value: object) -> str | None:
     """The kind of a NumPy scalar or array without dimensions."""
     if type(value).__module__ != "numpy" or getattr(value, "ndim", None) != 0:
         return None
-    return str(value.dtype.kind)  # type: ignore[attr-defined]
+    return str(value.dtype.kind)  # type: ignore[attr-defined]  # checked by its kind

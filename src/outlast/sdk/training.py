@@ -152,7 +152,7 @@ class Training(OnPage):
         """
         try:
             if not self._total_given:
-                count = whole(total) if total is not None else len(iterable)  # type: ignore[arg-type]
+                count = whole(total) if total is not None else len(iterable)  # type: ignore[arg-type]  # without a length: the TypeError is caught
                 self._total = None if count is None else self._step + count
                 self._facts()
         except Exception:

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """`run_clm_no_trainer.py` of the transformers examples: Accelerate, one bar over all optimizer steps, no loss in it,
 its `--checkpointing_steps` and `--resume_from_checkpoint`."""
 

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """Gradient boosting as its own examples do it: XGBoost, LightGBM, CatBoost, scikit-learn, each with its own lines.
 `--checkpoints` keeps the model on the way and continues it, by what each library offers for that."""
 

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """train_text_to_image.py of diffusers on a tiny net: Accelerate, one bar `Steps`, `--resume_from_checkpoint latest`."""
 
 import argparse

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """Flax's examples (wmt, lm1b): clu's lines of metrics, `checkpoints.restore_checkpoint(workdir)` by itself."""
 
 import argparse

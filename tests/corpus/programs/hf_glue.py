@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """run_glue.py of the transformers examples on a tiny BERT made here: epochs with evaluation, and the search
 for the last checkpoint in its output folder that the examples do by themselves."""
 

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """The Hugging Face Trainer on a tiny GPT-2 made here: what `run_clm.py` of the transformers examples does; with
 `--lora` as the examples of PEFT do."""
 

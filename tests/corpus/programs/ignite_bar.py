@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """PyTorch-Ignite's MNIST example with its tqdm progress bar; `--resume_from` as its CIFAR10 example has it."""
 
 import argparse

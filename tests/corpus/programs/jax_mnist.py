@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """JAX's examples/mnist_classifier_fromscratch.py (`--style plain`) and Flax's MNIST example (`--style flax`)."""
 
 import argparse

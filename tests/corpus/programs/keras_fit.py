@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """Keras's `simple MNIST convnet`, on numbers made here: fit with validation, then evaluate and predict;
 `--backup` with the callback BackupAndRestore."""
 
@@ -14,8 +13,8 @@ parser.add_argument("--verbose", type=int, default=1)
 parser.add_argument("--backup", default="")
 options = parser.parse_args()
 os.environ["KERAS_BACKEND"] = options.backend
-import keras  # noqa: E402
-import numpy  # noqa: E402
+import keras  # noqa: E402 - the backend is read when keras is imported
+import numpy  # noqa: E402 - the backend is read when keras is imported
 
 keras.utils.set_random_seed(0)
 x = numpy.random.rand(options.batches * 32, 28, 28, 1).astype("float32")

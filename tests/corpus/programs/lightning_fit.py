@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """Lightning's basic example: a module with a training and a validation step, its own progress bar; `--ckpt_path` as
 LightningCLI has it."""
 

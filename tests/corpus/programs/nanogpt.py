@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """nanoGPT's train.py: its loop, its printed lines and its `--init_from=resume`, with a tiny model."""
 
 import argparse

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """A loop of JAX and optax with Orbax's CheckpointManager, as its own guide has it: it looks for the latest step
 itself."""
 

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """Loops as people write them: one shape of output per `--style`, around the same tiny PyTorch training."""
 
 import argparse

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """PyTorch's examples/dcgan/main.py: its printed line per batch, two tiny models. `--netG`
 and `--netD` give it weights to begin with; it counts from epoch 0 all the same."""
 

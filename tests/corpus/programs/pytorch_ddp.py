@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """multigpu_torchrun.py of PyTorch's DDP tutorial series, with gloo on CPUs: under torchrun, it resumes from snapshot.pt
 by itself."""
 

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """PyTorch's examples/imagenet/main.py: its meters, its printed lines and its `--resume`, on numbers made here."""
 
 import argparse

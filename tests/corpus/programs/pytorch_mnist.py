@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """PyTorch's examples/mnist/main.py, on numbers made here. It cannot resume."""
 
 import argparse

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """PyTorch's examples/vae/main.py, on numbers made here. It writes no checkpoint and cannot resume."""
 
 import argparse

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """PyTorch's examples/word_language_model/main.py: its printed lines, a tiny recurrent model. It cannot resume."""
 
 import argparse

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """A training that notes the time of each step and of each section that it enters and leaves, as the SDK would."""
 
 import argparse

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """scikit-learn's example of out-of-core learning with `partial_fit`, its printed lines; kept with joblib as its
 guide to persistence has it."""
 

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """timm's train.py on numbers made here: its lines, `checkpoint-N.pth.tar` and `last.pth.tar`, its `--resume`."""
 
 import argparse

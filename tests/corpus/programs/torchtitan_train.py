@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """torchtitan's loop: its coloured lines, torch.distributed.checkpoint into `checkpoint/step-N`, and its own search for
 the latest of them."""
 

@@ -1,4 +1,3 @@
-# mypy: ignore-errors
 """TRL's sft.py on a tiny GPT-2 and a tokenizer made here."""
 
 import argparse

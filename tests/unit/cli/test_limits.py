@@ -65,7 +65,7 @@ def test_replay_without_a_hang_says_so(desk: Desk, tmp_path: Path) -> None:
 
 def test_a_straggler_is_told(desk: Desk, tmp_path: Path) -> None:
     slow = {"from": 510, "to": 1500, "every": 9, "step0": 300}
-    told = write(tmp_path / "t.json", TIMELINE | {"beats": [*TIMELINE["beats"], slow], "end_of_data_s": 1500})  # type: ignore[misc]
+    told = write(tmp_path / "t.json", TIMELINE | {"beats": [*TIMELINE["beats"], slow], "end_of_data_s": 1500})  # type: ignore[misc]  # beats is a list in that table
     assert desk.json("limits", "replay", told)["straggler_s"] > 510
     assert "\na straggler since " in desk.run("limits", "replay", told)[1]
 

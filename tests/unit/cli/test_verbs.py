@@ -175,7 +175,7 @@ def test_what_is_raised_decides_the_exit_code(
 
 
 def command(*words: str, **more: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", "outlast", *words], capture_output=True, text=True, **more)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run([sys.executable, "-m", "outlast", *words], capture_output=True, text=True, **more)  # type: ignore[call-overload, no-any-return]  # keywords of the test's own, checked when it runs
 
 
 def test_a_reader_that_leaves_is_no_error(desk: Desk) -> None:

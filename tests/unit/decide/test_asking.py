@@ -100,7 +100,7 @@ def test_a_priority_that_nobody_knows_is_declined(book: Book) -> None:
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_every_ended_run_but_a_completed_one_may_be_retried(outcome: str) -> None:
-    book = replace(BOOK, phase=Done(outcome, None, START))  # type: ignore[arg-type]
+    book = replace(BOOK, phase=Done(outcome, None, START))  # type: ignore[arg-type]  # drawn from a table of values of that type
     assert isinstance(answer(book, request("retry"), START), Declined) == (outcome == "completed")
 
 

@@ -261,7 +261,7 @@ def test_l2_one_whose_runner_is_gone_gets_the_same_launch_again_and_no_record() 
 def test_a_living_attempt_is_told_what_is_wanted(
     book: Book, holds: tuple[str, ...], want: str, number: int
 ) -> None:
-    tell = Tell(A1, want, number)  # type: ignore[arg-type]
+    tell = Tell(A1, want, number)  # type: ignore[arg-type]  # drawn from tables of values of that type
     assert wanted(book, sight(ALIVE, holds=holds, asked=12)) == (want, number)
     assert decided(book, ALIVE, holds=holds, asked=12) == Decision((), (tell,))
     assert decided(book, ORPHAN, holds=holds, asked=12).actions == (tell, launch(1))
@@ -589,7 +589,7 @@ LOOKS = st.builds(
 
 @given(st.sampled_from(BOOKS), LOOKS)
 def test_only_an_ended_or_shut_door_leads_to_a_higher_number(book: Book, look: object) -> None:
-    decision = decide(SPEC, book, look, TERM)  # type: ignore[arg-type]
+    decision = decide(SPEC, book, look, TERM)  # type: ignore[arg-type]  # drawn from tables of values of that type
     n = book.phase.n if isinstance(book.phase, Trying | Shutting) else book.next
     for action in decision.actions:
         if isinstance(action, Launch):
@@ -600,12 +600,12 @@ def test_only_an_ended_or_shut_door_leads_to_a_higher_number(book: Book, look: o
         if isinstance(entry, Chosen | Repeated | Ended):
             assert entry.n == n
         elif isinstance(entry, Finished):
-            assert look.presence == FINAL  # type: ignore[attr-defined]
+            assert look.presence == FINAL  # type: ignore[attr-defined]  # drawn from tables of values of that type
 
 
 @given(st.sampled_from(BOOKS), LOOKS)
 def test_nothing_begins_that_is_not_journaled_in_the_same_turn_or_before(book: Book, look: object) -> None:
-    decision = decide(SPEC, book, look, TERM)  # type: ignore[arg-type]
+    decision = decide(SPEC, book, look, TERM)  # type: ignore[arg-type]  # drawn from tables of values of that type
     if any(isinstance(action, Launch) for action in decision.actions):
         new = any(isinstance(entry, Chosen) for entry in decision.entries)
         assert new or isinstance(book.phase, Trying)
@@ -613,4 +613,4 @@ def test_nothing_begins_that_is_not_journaled_in_the_same_turn_or_before(book: B
 
 @given(st.sampled_from(BOOKS), LOOKS)
 def test_the_same_look_at_the_same_book_decides_the_same(book: Book, look: object) -> None:
-    assert decide(SPEC, book, look, TERM) == decide(SPEC, book, look, TERM)  # type: ignore[arg-type]
+    assert decide(SPEC, book, look, TERM) == decide(SPEC, book, look, TERM)  # type: ignore[arg-type]  # drawn from tables of values of that type

@@ -42,7 +42,7 @@ def checkpoint(step: int | None) -> Candidate:
 
 def judged(book: Book, end: Ending, newest: int | None = None, spec: object = SPEC) -> Judgement:
     candidate = checkpoint(newest) if newest is not None else None
-    return judge(spec, book, book.next, end, candidate)  # type: ignore[arg-type]
+    return judge(spec, book, book.next, end, candidate)  # type: ignore[arg-type]  # drawn from a table of values of that type
 
 
 def after(book: Book, end: Ending, newest: int | None = None, spec: object = SPEC) -> Book:
@@ -109,7 +109,7 @@ def test_r37_preemptions_with_progress_each_leg_leave_the_budget_untouched() -> 
     for leg in range(20):
         end = ending(Lost("PREEMPTED"), word=Word("PREEMPTED"), lasted_s=LONG)
         book = after(book, end, newest=10 * (leg + 1))
-        assert (book.charges, book.phase.wait_s) == ((), 0.0)  # type: ignore[union-attr]
+        assert (book.charges, book.phase.wait_s) == ((), 0.0)  # type: ignore[union-attr]  # it waits by now
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_a_death_is_early_before_a_step_of_its_own_and_within_a_minute(end: Endi
 
 
 def spread(book: Book, spec: object = SPEC) -> list[float]:
-    return [backoff_s(spec, book, n) for n in range(1, 200)]  # type: ignore[arg-type]
+    return [backoff_s(spec, book, n) for n in range(1, 200)]  # type: ignore[arg-type]  # keywords of the test's own, checked when it runs
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ FINISHED = Finished(at=at(10.0), run=RUN, why="exit 0", outcome="completed", pro
 def folded(*entries: object) -> Book:
     book = BOOK
     for entry in entries:
-        book = fold(book, entry)  # type: ignore[arg-type]
+        book = fold(book, entry)  # type: ignore[arg-type]  # every entry in turn
     return book
 
 
@@ -354,10 +354,10 @@ def test_while_it_goes_on_nobody_says_a_ratio() -> None:
 
 def test_a_clock_that_went_back_shows_no_negative_time_and_never_more_than_all() -> None:
     book = replace(finished(ended(1, lasted_s=50.0, verdict="finished")), accepted=at(20.0))
-    shown = view.goodput(book, book.phase)  # type: ignore[arg-type]
+    shown = view.goodput(book, book.phase)  # type: ignore[arg-type]  # this book's run is over
     assert (shown["total_s"], shown["down_s"], shown["ratio"]) == (0.0, 0.0, None)
     book = finished(ended(1, lasted_s=50.0, verdict="finished"))
-    assert view.goodput(book, book.phase)["ratio"] == 1.0  # type: ignore[arg-type]
+    assert view.goodput(book, book.phase)["ratio"] == 1.0  # type: ignore[arg-type]  # this book's run is over
 
 
 # --- the board and the words ------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ BOOK = Book(phase=Waiting(START, 0.0), accepted=START, why="asked for", updated=
 
 
 def sight(presence: Presence, mono_s: float = 0.0, **more: object) -> Sight:
-    return Sight(now=at(mono_s), presence=presence, **more)  # type: ignore[arg-type]
+    return Sight(now=at(mono_s), presence=presence, **more)  # type: ignore[arg-type]  # keywords of the test's own, checked when it runs
 
 
 def request(verb: str, number: int = 7, why: str = "", **args: str) -> Request:
@@ -56,7 +56,7 @@ def request(verb: str, number: int = 7, why: str = "", **args: str) -> Request:
 
 
 def ending(exit: Exit | None = None, **more: object) -> Ending:
-    return Ending(exit=exit if exit is not None else Exited(0), at=START, **more)  # type: ignore[arg-type]
+    return Ending(exit=exit if exit is not None else Exited(0), at=START, **more)  # type: ignore[arg-type]  # keywords of the test's own, checked when it runs
 
 
 def ended(

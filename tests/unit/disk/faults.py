@@ -41,7 +41,7 @@ def in_child(deed: Callable[[], T], *, before: Deed | None = None) -> T:
     """What `deed` gives back, done in a forked child. An exception there is raised here again."""
     child = Child(lambda: (before() if before else None, deed())[1])
     child.go()
-    return child.answer()  # type: ignore[no-any-return]
+    return child.answer()  # type: ignore[no-any-return]  # what was pickled is what the caller's function returns
 
 
 def as_nobody(deed: Callable[[], T]) -> T:
@@ -91,7 +91,7 @@ def with_error(deed: Callable[[], T], call: str, error: str, when: str = "1") ->
     child = Child(deed)
     with _strace(child, "-e", f"inject={call}:error={error}:when={when}"):
         child.go()
-        return child.answer()  # type: ignore[no-any-return]
+        return child.answer()  # type: ignore[no-any-return]  # what was pickled is what the caller's function returns
 
 
 class Child:

@@ -138,5 +138,5 @@ def test_a_door_that_may_not_be_read_is_unseen_and_never_taken_for_none(common_g
     Path(folder.path).chmod(0)
     for look in (attempt.doors, attempt.is_over):
         with pytest.raises(WorldError, match="Permission denied"):
-            as_nobody(lambda look=look: look(folder))  # type: ignore[misc]
+            as_nobody(lambda look=look: look(folder))  # type: ignore[misc]  # mypy infers no lambda with a default
     Path(folder.path).chmod(0o700)

@@ -512,7 +512,7 @@ def test_a_segment_that_may_not_be_read_is_unseen_and_no_empty_history(common_gr
     segment(folder, 1).chmod(0)
     for look in (journal.read, lambda folder: journal.take_over(folder, BY, AT)):
         with pytest.raises(WorldError, match=r"00000001\.jsonl: Permission denied") as told:
-            as_nobody(lambda look=look: look(str(folder)))  # type: ignore[misc]
+            as_nobody(lambda look=look: look(str(folder)))  # type: ignore[misc]  # mypy infers no lambda with a default
         assert not isinstance(told.value, Damaged)
     assert journal.terms(str(folder)) == [1]
 

@@ -203,7 +203,7 @@ def test_text_that_no_journal_can_hold_is_refused_where_it_is_read(key: str) -> 
         ended(wait_s=math.nan),
         ended(ending=Ending(exit=Exited(1), at=NOW, loss=math.nan)),
         Declined(NOW, None, "\ud800", 1),
-        Accepted(NOW, RUN, "why", 7),  # type: ignore[arg-type]
+        Accepted(NOW, RUN, "why", 7),  # type: ignore[arg-type]  # wrong on purpose
     ],
     ids=["endless wait", "no wait", "no loss", "no text", "no hash"],
 )
@@ -214,7 +214,7 @@ def test_what_could_not_be_read_back_is_never_written(entry: Any) -> None:
 
 def test_a_value_cannot_be_changed_by_who_was_given_it() -> None:
     with pytest.raises(AttributeError):
-        NOW.mono_s = 3.0  # type: ignore[misc]
+        NOW.mono_s = 3.0  # type: ignore[misc]  # wrong on purpose
 
 
 def test_what_nobody_said_is_none_and_never_zero() -> None:

@@ -13,6 +13,7 @@ import pytest
 from outlast.runner import beside, census
 from tests.runner_driver import PYTHON, wait_for
 
+# What forks here has one thread when it is the runner; under pytest there are others.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 
 

@@ -22,7 +22,7 @@ def start() -> Iterator[Start]:
     begun: list[Started] = []
 
     def one(*words: str, **more: object) -> Started:
-        process: Started = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **more)  # type: ignore[call-overload]
+        process: Started = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **more)  # type: ignore[call-overload]  # keywords of the test's own, checked when it runs
         begun.append(process)
         return process
 
@@ -43,7 +43,7 @@ def ready(process: Started) -> None:
 def test_the_mark_is_found_wherever_it_stands_in_the_environment(start: Start) -> None:
     for env in (MARKED, {"A": "1", **MARKED}, {**MARKED, "Z": "x" * 100_000}, {"B": "x" * 100_000, **MARKED}):
         process = start("cat", env=env)
-        assert wait_for(lambda pid=process.pid: census.mark_in(pid, MARK) == census.PRESENT, "the mark")  # type: ignore[misc]
+        assert wait_for(lambda pid=process.pid: census.mark_in(pid, MARK) == census.PRESENT, "the mark")  # type: ignore[misc]  # mypy infers no lambda with a default
 
 
 def test_half_a_mark_is_none(start: Start) -> None:

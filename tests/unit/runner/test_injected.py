@@ -64,7 +64,7 @@ def test_every_python_of_a_training_is_armed_and_sees_nothing_of_it() -> None:
     assert (with_it["armed"], without["armed"]) == (True, False)
     assert with_it["path"] == without["path"]
     assert with_it["site"] == without["site"]
-    added = set(with_it["modules"]) - set(without["modules"])  # type: ignore[call-overload]
+    added = set(with_it["modules"]) - set(without["modules"])  # type: ignore[call-overload]  # a list, as the program prints it
     assert added <= {"faulthandler", "fcntl", "_signal"}
 
 

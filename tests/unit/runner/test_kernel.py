@@ -49,7 +49,7 @@ def test_where_the_kernel_does_not_tell_there_is_no_answer(
 def test_a_zombie_tells_by_its_last_field_but_never_a_success() -> None:
     for code, expected in ((7, 7), (0, None)):
         process = subprocess.Popen(["sh", "-c", f"exit {code}"])
-        wait_for(lambda pid=process.pid: census.state(pid) == "Z", "the zombie")  # type: ignore[misc]
+        wait_for(lambda pid=process.pid: census.state(pid) == "Z", "the zombie")  # type: ignore[misc]  # mypy infers no lambda with a default
         ticks = census.start_ticks(process.pid)
         assert ticks is not None
         status = kernel._zombie_status(process.pid, ticks)

@@ -27,7 +27,7 @@ class Watcher:
         self.ranks = [Sample(rank, 0, FIRST, world=world) for rank in range(world)]
 
     def says(self, rank: int = 0, **changes: object) -> None:
-        self.ranks[rank] = self.ranks[rank]._replace(**changes)  # type: ignore[arg-type]
+        self.ranks[rank] = self.ranks[rank]._replace(**changes)  # type: ignore[arg-type]  # keywords of the test's own, checked when it runs
 
     def looks(self, seconds: int, *, stopped: bool = False) -> Stall | None:
         for _ in range(seconds):
@@ -248,7 +248,7 @@ def test_an_init_that_never_ends_is_a_hang_only_where_pages_were_to_be_expected(
 def learned_with_pages(**more: object) -> dict[str, object]:
     watcher = Watcher()
     watcher.steps(3)
-    return json.loads(json.dumps(watcher.patience.learned())) | more  # type: ignore[no-any-return]
+    return json.loads(json.dumps(watcher.patience.learned())) | more  # type: ignore[no-any-return]  # what json gives back is a dict here
 
 
 def test_where_an_earlier_attempt_had_pages_a_sign_of_life_begins_the_wait_for_the_first_one_anew() -> None:
@@ -421,7 +421,7 @@ def test_what_was_learned_in_another_world_size_is_forgotten() -> None:
     ],
 )  # fmt: skip
 def test_a_damaged_lesson_teaches_nothing(damaged: object) -> None:
-    watcher = Watcher(Patience([], 0.0, learned=damaged))  # type: ignore[arg-type]
+    watcher = Watcher(Patience([], 0.0, learned=damaged))  # type: ignore[arg-type]  # wrong on purpose
     watcher.steps(5)
     assert declared(watcher.looks(1000)).limit_s == 600.0
     json.dumps(watcher.patience.learned(), allow_nan=False)

@@ -13,6 +13,7 @@ from tests import hangs
 from tests.hangs import hung, members
 from tests.runner_driver import wait_for
 
+# What forks here has one thread when it is the runner; under pytest there are others.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 
 

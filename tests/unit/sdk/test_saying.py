@@ -162,7 +162,7 @@ def test_the_last_values_are_read_from_the_copy_that_is_left(folder: Path, look:
 def test_beat_is_a_step_with_a_loss(look: Look, page: Open) -> None:
     run = outlast.training()
     for loss in (0.5, 1, np.float32(2.0), None, "x"):
-        run.beat(loss)  # type: ignore[arg-type]
+        run.beat(loss)  # type: ignore[arg-type]  # wrong on purpose
     assert (look().step, look().loss, look().first_step) == (5, 2.0, 1)
     assert [value for _, _, value in page().take()[0]] == [0.5, 1.0, 2.0]
 
@@ -261,7 +261,7 @@ def test_a_limit_that_is_no_duration_is_said_once_and_the_section_is_there(
 
 def test_names_of_sections_are_cut_at_a_whole_character_and_anything_is_a_name(look: Look) -> None:
     run = outlast.training()
-    with run.section("é" * 40), run.section(None):  # type: ignore[arg-type]
+    with run.section("é" * 40), run.section(None):  # type: ignore[arg-type]  # wrong on purpose
         assert [name for name, _ in names(look())] == ["é" * 15, "section"]
 
 
@@ -337,7 +337,7 @@ def test_any_path_can_be_told_and_one_that_cannot_is_said(
         assert saved is not None
         assert saved[2] == path
     run.saved("/" + "x" * page.PATH_MAX)
-    run.saved(None)  # type: ignore[arg-type]
+    run.saved(None)  # type: ignore[arg-type]  # wrong on purpose
     saved = look().saved
     assert saved is not None
     assert saved[0] == 3

@@ -114,7 +114,7 @@ def test_a_value_that_may_live_on_a_device_is_never_touched(look: Look, torch: N
     for loss in (Untouchable(), holder, Tensor(9.0, "cuda")):
         run.step(loss=loss)
         run.step(step=10, loss=loss)
-    run.step(step=Untouchable(), loss=Untouchable())  # type: ignore[arg-type]
+    run.step(step=Untouchable(), loss=Untouchable())  # type: ignore[arg-type]  # wrong on purpose
     beat = look()
     assert (beat.seq, beat.step, beat.loss) == (8, 11, 1.5)
 
@@ -147,7 +147,7 @@ def test_the_last_tensor_is_read_when_the_training_is_left(look: Look, torch: No
 
 
 def test_nonsense_is_a_step_all_the_same_and_raises_nothing(look: Look) -> None:
-    run = outlast.training(total_steps="many")  # type: ignore[arg-type]
+    run = outlast.training(total_steps="many")  # type: ignore[arg-type]  # wrong on purpose
     step: Any
     for step in ("seven", 2**70, -(2**70), float("nan"), 1.5, [], np.array([1, 2])):
         run.step(step=step, loss={})

@@ -81,7 +81,7 @@ class Clerk:
         self.code = 0
 
     def says(self, **what: object) -> None:
-        clearing.Cleared(self.name, **what).write(self.place)  # type: ignore[arg-type]
+        clearing.Cleared(self.name, **what).write(self.place)  # type: ignore[arg-type]  # keywords of the test's own, checked when it runs
 
     def dies(self) -> None:
         self.code = -9

@@ -41,7 +41,7 @@ _codes: re.Pattern[bytes] | None = None
 def may_speak(text: bytes) -> bool:
     """Whether a line of this could be about progress."""
     # A generator would double the price, and it is paid for every line.
-    for sign in SIGNS:  # noqa: SIM110
+    for sign in SIGNS:  # noqa: SIM110 - a loop is quicker than any() here, and this is the hot path
         if sign in text:
             return True
     return False

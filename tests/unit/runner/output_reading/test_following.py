@@ -65,7 +65,7 @@ def test_a_step_in_a_flood_that_can_be_looked_through_is_found_wherever_it_stand
 def test_a_file_that_was_emptied_is_read_anew() -> None:
     reading = OutputReading()
     for log in (b"step 1 loss 0.5\nstep 2 loss 0.5\nstep", b"step 3 loss 0.5\n"):
-        follow(reading, lambda offset, count, log=log: log[offset : offset + count], len(log))  # type: ignore[misc]
+        follow(reading, lambda offset, count, log=log: log[offset : offset + count], len(log))  # type: ignore[misc]  # mypy infers no lambda with a default
     assert (reading.known().step, reading.known().ticks) == (3, 3)
 
 
