@@ -18,9 +18,7 @@ Accelerate is imported when `Tracker` is first asked for. Refuses to know models
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from outlast.sdk import Training
+from outlast.sdk import Training, frameworks
 from outlast.sdk import training as begin
 from outlast.sdk.own_page import rank_is
 
@@ -76,12 +74,5 @@ class Values:
 def __getattr__(name: str) -> Any:
     if name != "Tracker":
         raise AttributeError(f"module 'outlast.accelerate' has no attribute {name!r}")
-    try:
-        base = import_module("accelerate.tracking").GeneralTracker
-    except ImportError as error:
-        raise ImportError(
-            f"outlast.accelerate.Tracker needs accelerate: pip install accelerate ({error})"
-        ) from error
-    made = type("Tracker", (Values, base), {"__doc__": Values.__doc__, "__module__": __name__})
-    globals()["Tracker"] = made
-    return made
+    base = frameworks.base("accelerate.tracking", "GeneralTracker", "outlast.accelerate.Tracker")
+    return frameworks.made(name, Values, (base,), globals())

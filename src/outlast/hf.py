@@ -9,9 +9,8 @@ transformers is imported when `Callback` is first asked for. Refuses to know mod
 from __future__ import annotations
 
 import os
-from importlib import import_module
 
-from outlast.sdk import Training, training
+from outlast.sdk import Training, frameworks, training
 from outlast.sdk.own_page import rank_is
 
 TYPE_CHECKING = False
@@ -130,12 +129,5 @@ def _ends(state: Any, control: Any) -> bool:
 def __getattr__(name: str) -> Any:
     if name != "Callback":
         raise AttributeError(f"module 'outlast.hf' has no attribute {name!r}")
-    try:
-        base = import_module("transformers").TrainerCallback
-    except ImportError as error:
-        raise ImportError(
-            f"outlast.hf.Callback needs transformers: pip install transformers ({error})"
-        ) from error
-    made = type("Callback", (Steps, base), {"__doc__": Steps.__doc__, "__module__": __name__})
-    globals()["Callback"] = made
-    return made
+    base = frameworks.base("transformers", "TrainerCallback", "outlast.hf.Callback")
+    return frameworks.made(name, Steps, (base,), globals())

@@ -13,7 +13,7 @@ import os
 import sys
 from importlib import import_module
 
-from outlast.sdk import Training, training
+from outlast.sdk import Training, frameworks, training
 from outlast.sdk.own_page import rank_is, say_once
 
 TYPE_CHECKING = False
@@ -172,9 +172,7 @@ def __getattr__(name: str) -> Any:
     if name != "Callback":
         raise AttributeError(f"module 'outlast.lightning' has no attribute {name!r}")
     bases = tuple(import_module(package).Callback for package in _packages())
-    made = type("Callback", (Steps, *bases), {"__doc__": Steps.__doc__, "__module__": __name__})
-    globals()["Callback"] = made
-    return made
+    return frameworks.made(name, Steps, bases, globals())
 
 
 def _packages() -> list[str]:

@@ -8,10 +8,13 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from outlast.disk import clearing, files
 from outlast.disk.layout import Workspace
 from outlast.errors import WorldError
 from outlast.facts import Removed, RunId
+from outlast.supervise import remove
 from outlast.supervise.remove import Removals
 from outlast.work.clear import clear
 from tests.unit.supervise.conftest import RUN
@@ -93,3 +96,14 @@ def removals(clerk: Clerk, *, leaves_trash: bool = False) -> Removals:
 
 def gone(removed: Sequence[Removed]) -> list[tuple[RunId | None, int, str]]:
     return [(each.run, each.request, each.how) for each in removed]
+
+
+@pytest.fixture
+def clerk(workspace: Workspace) -> Clerk:
+    return Clerk(workspace)
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed is tried again in the next turn."""
+    monkeypatch.setattr(remove, "AGAIN_FIRST_S", 0.0)

@@ -23,18 +23,9 @@ from tests.unit.supervise.clerk import (
     removals,
     trash,
 )
+from tests.unit.supervise.clerk import at_once as at_once
+from tests.unit.supervise.clerk import clerk as clerk
 from tests.unit.supervise.conftest import NOW, RUN
-
-
-@pytest.fixture
-def clerk(workspace: Workspace) -> Clerk:
-    return Clerk(workspace)
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What failed is tried again in the next turn."""
-    monkeypatch.setattr(remove, "AGAIN_FIRST_S", 0.0)
 
 
 @pytest.mark.parametrize("how", [RM, ARCHIVE])
