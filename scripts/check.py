@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 
 
 def steps() -> Iterator[Step]:
-    tests = pytests.command(TEST_PLACES, ["-m", "not soak", "-n", WORKERS])
+    tests = pytests.command(TEST_PLACES, ["-m", "not soak and not slow", "-n", WORKERS])
     if tests is not None:
         yield Step("tests", tests)
     kept = ("src", "tests", "scripts", "benchmarks")

@@ -12,6 +12,8 @@ from tests.corpus import hangs, heavy_tails, legitimate
 from tests.corpus.__main__ import HEAD, row
 from tests.corpus.hangs import Hang
 
+pytestmark = pytest.mark.slow
+
 LEGITIMATE = legitimate.all_of_them()
 HANGS = {hang.name: hang for hang in hangs.all_of_them()}
 RECORDED = Path(__file__).parents[2] / "corpus" / "recorded"

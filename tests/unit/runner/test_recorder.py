@@ -10,6 +10,8 @@ from outlast.runner.replay import play
 from outlast.runner.timelines import Clock, Look, Timeline
 from tests.corpus import hangs, legitimate
 
+pytestmark = pytest.mark.slow
+
 WATCHED_S = 6000
 TOLD = {hang.name: hang.timeline for hang in hangs.all_of_them()} | legitimate.all_of_them()
 ALIKE_S = 3.0

@@ -13,8 +13,11 @@ from tests import hangs
 from tests.hangs import hung, members
 from tests.runner_driver import wait_for
 
-# What forks here has one thread when it is the runner; under pytest there are others.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    # What forks here has one thread when it is the runner; under pytest there are others.
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning"),
+]
 
 
 def collect(
