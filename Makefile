@@ -23,8 +23,8 @@ demo: $(STAMP) ## train a small model, kill it in several ways, compare with an 
 check: $(STAMP) ## format, lint, types, floors, house, unit, contract, short simulation (under a minute)
 	@$(BIN)/python scripts/check.py
 
-test: check ## check, then the slow unit tests, the model, crash and live tests (under 20 minutes on two cores)
-	@$(BIN)/python scripts/pytests.py unit -- -m 'slow and not soak' -n 2
+test: check ## check, then its slower tests, the model, crash and live tests (under 20 minutes on two cores)
+	@$(BIN)/python scripts/pytests.py unit simulate -- -m 'slow and not soak' -n 2
 	@$(BIN)/python scripts/pytests.py model crash live -- -m 'not soak'
 
 soak: $(STAMP) ## the long simulations, crash and live tests

@@ -17,7 +17,7 @@ import pytests
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 TEST_PLACES = ("test_house.py", "test_scenarios.py", "unit", "contract", "simulate")
-WORKERS = "2"
+WORKERS = "4"  # some tests wait more than they work
 
 
 class Step(NamedTuple):
@@ -33,7 +33,9 @@ class Outcome(NamedTuple):
 
 
 def steps() -> Iterator[Step]:
-    tests = pytests.command(TEST_PLACES, ["-m", "not soak and not slow", "-n", WORKERS])
+    tests = pytests.command(
+        TEST_PLACES, ["-m", "not soak and not slow", "-n", WORKERS, "--dist", "worksteal"]
+    )
     if tests is not None:
         yield Step("tests", tests)
     kept = ("src", "tests", "scripts", "benchmarks")

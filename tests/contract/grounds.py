@@ -186,7 +186,8 @@ class RealGround:
         for path in self._folders():
             watcher = self.watcher(AttemptId(RUN, int(path.name)))
             if watcher:
-                os.kill(watcher, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it has just left by itself
+                    os.kill(watcher, signal.SIGKILL)
             started = files.read(str(path / "started.json"))
             if started is not None:
                 identity.send(started["child"], signal.SIGKILL)

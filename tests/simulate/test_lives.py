@@ -7,11 +7,14 @@ import pytest
 
 from tests.simulate.life import live
 
-LIVES, BLOCKS = 800, 8  # in `make check`
+LIVES, BLOCKS = 800, 8
+QUICK = 4  # of the blocks run in `make check` too
 SOAK_S = 240.0
 
 
-@pytest.mark.parametrize("block", range(BLOCKS))
+@pytest.mark.parametrize(
+    "block", [pytest.param(n, marks=() if n < QUICK else pytest.mark.slow) for n in range(BLOCKS)]
+)
 def test_lives_of_known_seeds_keep_the_laws(block: int) -> None:
     for seed in range(block, LIVES, BLOCKS):
         live(seed)

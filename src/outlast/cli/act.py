@@ -55,7 +55,7 @@ def resume(arguments: Namespace) -> int:
         [] if arguments.all else [run for run in chosen(workspace, arguments, ()) if _is_left(workspace, run)]
     )
     for run in left:
-        ensure(workspace, workspace.place(quick.place_of(workspace, run)), goes_on=True)
+        ensure(workspace, quick.place_of(workspace, run), goes_on=True)
         note(f"{run}: goes on")
     arguments.runs = [run for run in arguments.runs if quick.resolve(workspace, run) not in left]
     if left and not arguments.runs:
@@ -65,7 +65,7 @@ def resume(arguments: Namespace) -> int:
 
 def _is_left(workspace: Workspace, run: str) -> bool:
     """Not paused, not ended, and nobody supervises it."""
-    place = workspace.place(quick.place_of(workspace, run))
+    place = quick.place_of(workspace, run)
     return phase_of(workspace, run) in ("queued", "waiting") and quick.is_held(place.lock) is False
 
 

@@ -52,13 +52,13 @@ def fulfil(workspace: Workspace, wishes: list[Wish], *, wait: bool) -> None:
             only_ended = only_ended and ended and wish.verb in NEEDS_LIFE
             continue
         if wait:
-            _await_effect(workspace, wish)
+            _await_effect(workspace, place, wish)
     if refusals:
         raise (NotFound if only_ended else RefusedError)("; ".join(refusals))
 
 
 def _post(workspace: Workspace, wish: Wish) -> tuple[Place, int]:
-    place = workspace.place(quick.place_of(workspace, wish.run))
+    place = quick.place_of(workspace, wish.run)
     number = requests.post(place, wish.verb, wish.run, wish.args, wish.why)
     try:
         ensure(workspace, place, goes_on=wish.goes_on)
@@ -108,12 +108,12 @@ def await_answer(
     )
 
 
-def _await_effect(workspace: Workspace, wish: Wish) -> None:
+def _await_effect(workspace: Workspace, place: Place, wish: Wish) -> None:
     if wish.happened is None:
         return
     from outlast.cli.keep import Keeper
 
-    keeper = Keeper(workspace, wish.run) if quick.record(workspace.run(wish.run).record) else None
+    keeper = Keeper(workspace, wish.run, place)  # its record may be gone by now: so a removal begins
     deadline = time.monotonic() + wish.within_s
     while not wish.happened(workspace, wish.run):
         if time.monotonic() > deadline:
@@ -121,8 +121,7 @@ def _await_effect(workspace: Workspace, wish: Wish) -> None:
                 f"{wish.verb} {wish.run}: was accepted and has not happened within {wish.within_s:.0f} s; "
                 f"it goes on (outlast show {wish.run})"
             )
-        if keeper is not None:
-            keeper.look("running")
+        keeper.look("running")
         time.sleep(POLL_S)
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 
 from outlast.cli import quick
-from outlast.disk.layout import Workspace
+from outlast.disk.layout import Place, Workspace
 from outlast.errors import OutlastError
 
 LOOK_EVERY_S = 1.0
@@ -22,10 +22,10 @@ class Keeper:
     """`look` as often as you like. `told_to_leave`: the supervisor is gone because somebody wanted it to be. `begins`:
     of a run that was only just accepted, which is newer than that word until some supervisor has taken the run."""
 
-    def __init__(self, workspace: Workspace, run: str, *, begins: bool = False) -> None:
+    def __init__(self, workspace: Workspace, run: str, place: Place, *, begins: bool = False) -> None:
         self._workspace, self._snapshot = workspace, workspace.run(run).snapshot
         self._begins = begins
-        self._place = workspace.place(quick.place_of(workspace, run))
+        self._place = place
         self._ours = self._place.name in ("local", os.uname().nodename)
         self._due = time.monotonic() + LOOK_EVERY_S
         self._said = ""

@@ -118,7 +118,7 @@ class JsonLines(Plain):
 
 def _follow(workspace: Workspace, run: str, tail: Tail, shown: Plain, *, only: bool) -> None:
     """Until the run has ended (`only`: the attempt), and all of its output was shown."""
-    keeper = Keeper(workspace, run)
+    keeper = Keeper(workspace, run, quick.place_of(workspace, run))
     while True:
         over = tail.is_over()
         if shown.more():

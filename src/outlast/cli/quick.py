@@ -11,7 +11,7 @@ import json
 import os
 
 from outlast.cli.words import stamp
-from outlast.disk.layout import AttemptFolder, Workspace
+from outlast.disk.layout import AttemptFolder, Place, Workspace
 from outlast.errors import NotFound, UserError
 
 TYPE_CHECKING = False
@@ -161,12 +161,12 @@ def resolve(workspace: Workspace, wanted: str) -> str:
     raise NotFound(f"no run {wanted!r} in {workspace.root}{_near(wanted, ids)} (outlast ls --all lists them)")
 
 
-def place_of(workspace: Workspace, run: str) -> str:
+def place_of(workspace: Workspace, run: str) -> Place:
     """The place that the run belongs to for life. Raises NotFound if its record cannot be read."""
     spec = record(workspace.run(run).record)
     if spec is None or not isinstance(spec.get("place"), str):
         raise NotFound(f"{workspace.run(run).record}: cannot be read: this run was never accepted")
-    return str(spec["place"])
+    return workspace.place(spec["place"])
 
 
 def snapshot_of(workspace: Workspace, run: str) -> dict[str, Any]:

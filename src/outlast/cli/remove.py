@@ -79,7 +79,7 @@ def _older(workspace: Workspace, seconds: float) -> list[str]:
 
 
 def _gone(workspace: Workspace, verb: str, run: str) -> "Gone":
-    return Gone(verb, workspace.place(quick.place_of(workspace, run)))
+    return Gone(verb, quick.place_of(workspace, run))
 
 
 class Gone:

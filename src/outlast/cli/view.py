@@ -49,7 +49,7 @@ def watch(workspace: Workspace, run: str, announce: Callable[[], None], *, quiet
             finally:
                 signals.may_post.set()
             signals.leave_if_asked_early()
-            return view.until_ended(Keeper(workspace, run, begins=True))
+            return view.until_ended(Keeper(workspace, run, quick.place_of(workspace, run), begins=True))
         except Leave as leave:
             view.close()
             return _left(view, run, leave.number)
@@ -128,7 +128,7 @@ class Signals:
 
         self.may_post.wait(timeout=60.0)
         try:
-            place = self._workspace.place(quick.place_of(self._workspace, self._run))
+            place = quick.place_of(self._workspace, self._run)
             args = [("now", "1")] if now else []
             requests.post(
                 place, "stop", self._run, args, f"interrupt {2 if now else 1} in the foreground view"

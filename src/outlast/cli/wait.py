@@ -69,7 +69,7 @@ def wait_for(workspace: Workspace, run: str, deadline: float | None) -> dict[str
     from outlast.cli.keep import Keeper
 
     began = time.monotonic()
-    keeper = Keeper(workspace, run)
+    keeper = Keeper(workspace, run, quick.place_of(workspace, run))
     while True:
         snapshot = quick.snapshot_of(workspace, run)
         if snapshot.get("phase") == "ended":

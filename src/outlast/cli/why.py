@@ -56,7 +56,7 @@ def why(arguments: Namespace) -> int:
 def told(workspace: Workspace, snapshot: Record) -> Record:
     """{id, phase, outcome, why, cause, story: [lines], output: [the last lines of the attempt that ended badly], do}"""
     run = str(snapshot["id"])
-    place = str(snapshot.get("place") or quick.place_of(workspace, run))
+    place = str(snapshot.get("place") or quick.place_of(workspace, run).name)
     attempts = snapshot.get("attempts") or []
     last = attempts[-1] if attempts else {}
     bad = last.get("verdict") not in (None, "finished")

@@ -28,7 +28,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def keeper(desk: Desk, place: str = "local", **said: Any) -> keep.Keeper:
     desk.add(RUN, place=place)
     desk.write(desk.workspace.place(place).supervisor, {"host": os.uname().nodename, **said})
-    return keep.Keeper(desk.workspace, RUN)
+    return keep.Keeper(desk.workspace, RUN, desk.workspace.place(place))
 
 
 @pytest.mark.parametrize("phase", ["queued", "launching", "running", "waiting"])
@@ -60,7 +60,7 @@ def test_a_run_that_begins_is_newer_than_an_earlier_word_to_leave_until_it_was_t
     snapshot = desk.add(RUN)
     os.remove(desk.workspace.run(RUN).snapshot)
     desk.write(desk.workspace.place("local").supervisor, {"host": os.uname().nodename, "wanted": False})
-    keeping = keep.Keeper(desk.workspace, RUN, begins=True)
+    keeping = keep.Keeper(desk.workspace, RUN, desk.workspace.place("local"), begins=True)
     keeping.look("queued")
     assert (started, keeping.told_to_leave) == (["local up"], False)
     desk.write(desk.workspace.run(RUN).snapshot, snapshot)

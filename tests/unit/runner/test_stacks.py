@@ -100,6 +100,7 @@ def test_stopped_process_is_said_to_be_stopped_and_is_not_asked() -> None:
         assert ask(stopped)[stopped.pid].text.count("Current thread") == 1, "it was asked while stopped"
 
 
+@pytest.mark.slow
 def test_who_blocks_the_signal_is_waited_for_for_two_seconds_and_no_longer() -> None:
     deaf = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n"
     with hung(deaf + hangs.NAP) as blocking:

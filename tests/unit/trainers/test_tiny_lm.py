@@ -130,6 +130,7 @@ def test_it_learns(tmp_path: Path, train: Train, capsys: pytest.CaptureFixture[s
     assert losses[-1] < losses[0] - 0.5
 
 
+@pytest.mark.slow
 def test_killed_anywhere_and_resumed_it_ends_as_if_left_alone(tmp_path: Path) -> None:
     words = ["--steps", "30", "--save-every", str(SAVE_EVERY)]
     code, out, err = run_to_the_end(tmp_path / "undisturbed", *words)
