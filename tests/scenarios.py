@@ -564,6 +564,7 @@ PROGRESS = (
         "a page on which nobody beats while the log tells of steps -> no hang (no telemetry is none)",
         (
             HARD_PROGRESS + "l34_a_page_on_which_nobody_beats_leaves_the_word_to_the_log",
+            HARD_PROGRESS + "l34_a_page_that_stands_while_the_log_goes_on_is_no_telemetry_and_no_hang",
             HANGS + "l34_a_thread_that_beats_and_an_output_that_grows_prove_nothing_once_steps_are_known",
         ),
         "a-page-that-never-beats-speaks",

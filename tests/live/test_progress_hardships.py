@@ -386,6 +386,26 @@ def test_l34_a_page_on_which_nobody_beats_leaves_the_word_to_the_log(outlast: Be
     assert (shown["outcome"], len(shown["attempts"]), shown["incidents"]) == ("completed", 1, [])
 
 
+def test_l34_a_page_that_stands_while_the_log_goes_on_is_no_telemetry_and_no_hang(outlast: Bench) -> None:
+    """A callback that is called for one phase of the training only."""
+    text = HEAD + (
+        "import outlast\n"
+        "with outlast.training(total_steps=20) as run:\n"
+        "    for step in range(1, 21):\n"
+        "        if step < 5: run.step(step)\n"
+        "        say(step); time.sleep(0.6)\n"
+    )
+    run = outlast.start("--stall-limit", "3s", command=script(outlast, text))
+    shown = wait_for(
+        lambda: (seen := progress(run)).get("source") == "plain" and seen, "the word to go to the log"
+    )
+    assert shown["note"].startswith("no telemetry: ")
+    assert shown["step"] > 5
+    ended = outlast.ended(run, 60)
+    assert (ended["outcome"], len(ended["attempts"]), ended["incidents"]) == ("completed", 1, [])
+    assert (outlast.exit(run)["last_step"], outlast.exit(run)["read_step"]) == (None, 20)
+
+
 def test_a_training_that_says_done_before_its_own_total_is_completed_and_not_tried_again(
     outlast: Bench,
 ) -> None:

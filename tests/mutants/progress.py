@@ -82,6 +82,18 @@ JUDGED = (
         (f"{HARD} l34",),
     ),
     Mutant(
+        "a-page-that-stands-is-believed",
+        "a training whose callback is called no more is ended, whatever its log tells",
+        (
+            Patch(
+                "runner/telemetry.py",
+                "        self.is_lost = self._moves >= MOVES_LEAST and at_s - self._went_on_at_s < stands_s / 2\n",
+                "        self.is_lost = False\n",
+            ),
+        ),
+        (f"{HARD} l34_a_page_that_stands",),
+    ),
+    Mutant(
         "the-watch-goes-by-the-wall-clock",
         "a jump of the wall clock stops the looks, or makes an hour of silence",
         (

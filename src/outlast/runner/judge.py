@@ -87,6 +87,7 @@ class Judge:
             inner=signs.known.inner_ticks,
             is_first=any(beat.pid == first_pid for beat in signs.ranks.beats[:1]),
         )
+        signs.has_telemetry = self.patience.has_telemetry
         self._note(now_s)
         if self._lessons.is_due(now_s):
             self._lessons.keep(self.patience.learned(), now_s)

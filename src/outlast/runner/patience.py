@@ -6,7 +6,7 @@ A rank that waits in its training step while another is inside a section, within
 excused for so long: its clock stands. Without pages there is one series of steps, once one is identified, and before
 that only what a person declared: then any sign of life counts. Reported, never a verdict by a default limit
 (`alert`): a series of which fewer than three intervals are known, and a training of one process that said its last
-word and that nobody waits for.
+word and that nobody waits for. Nor is a silence of all pages one while the log's steps go on (`telemetry`).
 
 Knows ranks, their clocks (`rank_clock`) and limits (`limits`). Refuses to know how a hang is ended.
 """
@@ -17,6 +17,7 @@ from outlast.runner.limits import BY_A_PERSON, EXIT, IDLE, INIT, NEVER_S, SCHEMA
 from outlast.runner.rank_clock import LEAD_STEPS, RankClock, Sample
 from outlast.runner.recorder import Recorder
 from outlast.runner.stall import Stall
+from outlast.runner.telemetry import Telemetry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Patience:
         self._is_identified = self._had_pages = self._is_first = False
         self._inner: int | None = None
         self._recorder = Recorder() if records else None
+        self._telemetry = Telemetry()
 
     # --- looks --------------------------------------------------------------------------------------------------
 
@@ -95,6 +97,7 @@ class Patience:
         if not stopped or self._stopped_since_s is None:
             self._stopped_since_s = now_s if stopped else None
         self._is_first = is_first
+        ranks = self._telemetry.speak(self._counted_s, ranks, series)
         samples = list(ranks)
         if not ranks or (series is not None and not any(_speaks(sample) for sample in ranks)):
             sections = ranks[0].sections if ranks else _named(section)
@@ -218,6 +221,10 @@ class Patience:
             for timer in self._timers(clock)
             if timer.is_over and self._why_only_reported(clock, timer) is None
         ]
+        if over and over[0][0].sample.rank is not None and self._telemetry.doubt(self._counted_s):
+            self._forget_the_gone(())
+            self._start_over()
+            return None
         if over:
             clock, timer = min(over, key=lambda found: _blame(found[0]))
             return self._stall(clock, timer)
@@ -352,7 +359,12 @@ class Patience:
                 why = self._why_only_reported(clock, timer) if timer.is_over else None
                 if why is not None:
                     return f"no progress for {timer.quiet_s / 60:.0f} min in section {timer.section}: {why}"
-        return ""
+        return self._telemetry.note(self._counted_s)
+
+    @property
+    def has_telemetry(self) -> bool:
+        """Not: pages stand still while the log tells of steps."""
+        return not self._telemetry.is_lost
 
     def stopped_s(self, now_s: float) -> float | None:
         """For how long a process of the training has been stopped (state T); None: it is not. Reported, never ended."""

@@ -118,15 +118,13 @@ class Post:
             cgroup.remove(started["cgroup"])
 
     def _done(self, watch: Watch, started: dict[str, Any]) -> bool | None:
-        seen = watch.ranks
         try:
-            last_step = seen.first.step if seen.first else watch.signs.read_step
             return reading.holds(
                 self.order.get("done_when") or "",
                 log=self.folder.output,
                 cwd=self.order["cwd"],
                 file_before=started.get("done_file"),
-                last_step=last_step,
+                last_step=watch.signs.last_step,
             )
         except (WorldError, ValueError) as error:
             self.words.say(f"--done-when: {error}")

@@ -73,7 +73,7 @@ class Progress:
         shown: dict[str, Any] = dict.fromkeys(FIELDS)
         shown |= {"section": "", "ranks": len(beats), "beats": sum(beat.seq for beat in beats)}
         first = signs.ranks.first
-        if first is not None and (signs.ranks.has_stepped or not signs.known.source):
+        if first is not None and (signs.pages_speak or not signs.known.source):
             shown |= self._of_the_sdk(first)
         else:
             shown |= self._of_the_output(signs)

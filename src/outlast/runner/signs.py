@@ -46,6 +46,7 @@ class Signs:
         self._reading = OutputReading(max(0, output.size() - TAKEOVER_BYTES))
         self._checkpoints = CheckpointSteps(checkpoints)
         self.log_bytes = output.size()
+        self.has_telemetry = True  # not: pages stand still while the log tells of steps
         self.moved = self.grew = False  # since the look before: a rank; the output
         self.known: Known = self._reading.known()
 
@@ -66,11 +67,23 @@ class Signs:
 
     def end(self) -> dict[str, Any]:
         """For the record of the end. What the output tells is no proof of anything: it has a name of its own."""
-        if self.ranks.has_stepped:
+        if self.pages_speak:
             return {}
         loss = self.known.loss if self.known.confidence in TRUSTED else None
         read: dict[str, Any] = {"read_step": self.read_step, "read_source": self.known.source}
+        if not self.has_telemetry:
+            read |= {"last_step": None, "total": None}  # where the page stood is not where the training was
         return read if loss is None or self.ranks.first is not None else {**read, "loss": loss}
+
+    @property
+    def pages_speak(self) -> bool:
+        return self.has_telemetry and self.ranks.has_stepped
+
+    @property
+    def last_step(self) -> int | None:
+        """By the first rank's page, or by the output."""
+        first = self.ranks.first
+        return first.step if first is not None and self.has_telemetry else self.read_step
 
     def close(self) -> None:
         """The last look, when the training is over."""
@@ -90,7 +103,7 @@ class Signs:
         if values or missed:
             self._metrics.add(values, wall_s, missed)
         records = self._reading.take_records()
-        if not self.ranks.has_stepped and self.known.confidence in TRUSTED:
+        if not self.pages_speak and self.known.confidence in TRUSTED:
             self._metrics.add_records(records, wall_s)
         self._metrics.tick(now_s)
 

@@ -5,6 +5,7 @@ Knows fork, strace and mount. Refuses to know what is tested; where the machine 
 """
 
 import ctypes
+import gc
 import os
 import pickle
 import re
@@ -181,6 +182,7 @@ def _strace(child: Child, *words: str) -> Iterator[None]:
 
 
 def open_descriptors() -> int:
+    gc.collect()  # what other tests left may close at any moment
     return len(list(Path("/proc/self/fd").iterdir()))
 
 

@@ -1,6 +1,7 @@
 """The hang decision, look by look. Whole trainings are played in test_corpus."""
 
 import json
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -483,12 +484,54 @@ def test_pages_that_count_no_steps_leave_the_word_to_the_log() -> None:
         assert patience.look(float(second), page, series=second // 10, step=second // 10) is None
 
 
-def test_pages_outrank_the_log() -> None:
-    patience = Patience([], 0.0)
+def frozen(*, log: Callable[[int], int], declared_s: float | None = None) -> Stall | None:
+    """A page that stands from the hundredth second on, and a log."""
+    patience = Patience([] if declared_s is None else [("", declared_s)], 0.0)
     stall = None
     for second in range(1, 3000):
-        stall = stall or patience.look(float(second), [Sample(0, min(second, 100))], series=second)
-    assert declared(stall).limit_s == 60.0
+        stall = stall or patience.look(float(second), [Sample(0, min(second, 100))], series=log(second))
+    return stall
+
+
+@pytest.mark.parametrize("declared_s", [None, 30.0])
+def test_l34_a_page_that_stands_while_the_steps_in_the_log_go_on_is_no_hang(declared_s: float | None) -> None:
+    assert frozen(log=lambda second: second // 10, declared_s=declared_s) is None
+
+
+@pytest.mark.parametrize(
+    "log",
+    [lambda _: 50, lambda second: min(second, 103), lambda second: min(second, 101) + (second > 140)],
+    ids=["a log that stands, too", "a log that ends behind it", "a late line"],
+)
+def test_a_page_outranks_a_log_that_stands(log: Callable[[int], int]) -> None:
+    assert declared(frozen(log=log)).limit_s == 60.0
+
+
+def test_l34_a_log_that_has_the_word_is_judged_by_its_own_steps() -> None:
+    assert declared(frozen(log=lambda second: min(second // 10, 60))).limit_s == 1800.0
+    assert declared(frozen(log=lambda second: min(second // 10, 60), declared_s=30.0)).limit_s == 30.0
+
+
+def test_l34_no_telemetry_is_said_until_a_page_moves_again_and_has_the_word() -> None:
+    patience = Patience([], 0.0)
+
+    def looks(seconds: Iterable[int], step: int, series: Callable[[int], int]) -> Stall | None:
+        stall = None
+        for second in seconds:
+            stall = stall or patience.look(float(second), [Sample(0, step)], series=series(second))
+        return stall
+
+    for second in range(1, 100):
+        looks([second], second, lambda second: second)
+    assert looks(range(100, 500), 100, lambda second: second) is None
+    assert patience.alert().startswith(
+        "no telemetry: no page has moved for 7 min, but the steps in the log go on"
+    )
+    patience.look(500.0, [Sample(0, 100, left=True)], series=500)
+    assert not patience.has_telemetry, "it leaves, and has said nothing of its steps"
+    assert looks(range(501, 520), 101, lambda second: second) is None
+    assert (patience.alert(), patience.has_telemetry) == ("", True)
+    assert declared(looks(range(520, 700), 101, lambda _: 600)).limit_s == 60.0
 
 
 # --- for screens --------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 from outlast.disk import page
 from outlast.runner import census, ranks
 from outlast.runner.ranks import Ranks
+from tests.unit.disk.faults import open_descriptors
 from tests.unit.runner.conftest import Rank
 
 Make = Callable[..., Rank]
@@ -141,7 +142,7 @@ def test_only_who_lives_and_still_has_its_page_is_alive(
 def test_many_short_processes_of_one_rank_leave_nothing_open(
     tmp_path: Path, rank: Make, processes: Processes
 ) -> None:
-    seen, before = Ranks(str(tmp_path)), len(os.listdir("/proc/self/fd"))
+    seen, before = Ranks(str(tmp_path)), open_descriptors()
     kept, rows = [], []
     for pid in range(11, 23):
         made = processes.begin(rank, pid)
@@ -158,7 +159,7 @@ def test_many_short_processes_of_one_rank_leave_nothing_open(
         pids(seen)
     rows += seen.take()[0]
     theirs = 2 * 13  # of the processes themselves: each its memory, and once more by `mmap`
-    assert len(os.listdir("/proc/self/fd")) == before + theirs + 1
+    assert open_descriptors() == before + theirs + 1
     assert os.listdir(tmp_path) == ["rank-0.30"]
     assert [step for step, name, _ in rows if name == "late"] == list(range(11, 23))
 
