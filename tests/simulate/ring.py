@@ -193,13 +193,14 @@ class Supervisor:
         return Candidate(f"ckpt/step-{step}", "folder", step) if step is not None else None
 
     def _grants(self) -> queue.Grants:
-        used, waiting = 0, []
+        used: dict[RunId, int] = {}
+        waiting: list[queue.Waiter] = []
         outcomes: dict[RunId, Outcome | None] = {}
         for ordinal, (run, book) in enumerate(self.books.items()):
             spec = self.world.specs[run]
             outcomes[run] = book.phase.outcome if isinstance(book.phase, Done) else None
             if isinstance(book.phase, Trying):
-                used += spec.slots
+                used[run] = spec.slots
             elif isinstance(book.phase, Waiting):
                 waiting.append(queue.queued(spec, book, self.world.moment(), ordinal))
         return queue.grant(waiting, used=used, slots=SLOTS, outcomes=outcomes)

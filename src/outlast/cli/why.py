@@ -103,7 +103,7 @@ def _attempt(attempt: Record) -> list[str]:
     cause = words.cause(attempt.get("cause"))
     named = f", cause: {cause}" if cause not in ("", "exit") and attempt["verdict"] != "finished" else ""
     lines.append(f"  It ended{at}{lasted}: {attempt['verdict']} ({words.end(attempt.get('exit'))}{named}).")
-    if attempt.get("why"):
+    if attempt.get("why") and attempt["why"] != words.end(attempt.get("exit")):
         lines.append(f"  {attempt['why']}")
     if attempt.get("charged") is False and attempt["verdict"] not in ("finished", "no-op"):
         lines.append("  It was not charged to the attempts it has.")
@@ -125,7 +125,7 @@ def _incidents(snapshot: Record, attempt: Record) -> list[str]:
 
 
 def _now(snapshot: Record) -> str:
-    proof = f", proof: {snapshot['proof']}" if snapshot.get("proof") else ""
+    proof = f" (proof: {snapshot['proof']})" if snapshot.get("proof") else ""
     why = str(snapshot.get("why") or "").removeprefix(f"{snapshot.get('waiting_for')}: ")
     because = f": {why}" if why else ""
     if snapshot.get("phase") == "ended":

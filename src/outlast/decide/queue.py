@@ -4,12 +4,13 @@ A run that needs more slots than are free holds back those behind it, so that wi
 paused, held or in its backoff takes no place. Refuses to know what a slot is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from outlast.decide import waits
 from outlast.facts import Book, Fact, Moment, Outcome, Priority, RunId, Spec, Waiting
 
 AGEING_S = 1800.0  # a waiting run rises one class in so long
+HOLDERS_NAMED = 2
 CLASSES: dict[Priority, int] = {"high": 0, "normal": 1, "low": 2}
 
 
@@ -56,13 +57,14 @@ def priority_of(spec: Spec, book: Book) -> Priority:
 def grant(
     waiting: Iterable[Waiter],
     *,
-    used: int,
+    used: Mapping[RunId, int],
     slots: int,
     outcomes: Mapping[RunId, Outcome | None],
     ageing_s: float = AGEING_S,
 ) -> Grants:
-    """`outcomes` of the runs that others come after: None while one has not ended, missing where there is none."""
-    free = slots - used
+    """`used`: the slots of each run that holds some. `outcomes` of the runs that others come after: None while one has
+    not ended, missing where there is none."""
+    free = slots - sum(used.values())
     granted: set[RunId] = set()
     reasons: dict[RunId, str] = {}
     blocked = ""
@@ -76,11 +78,19 @@ def grant(
             reasons[waiter.run] = f"slot: {blocked} comes first"
         elif waiter.slots > free:
             blocked = waiter.run
-            reasons[waiter.run] = f"slot: it needs {waiter.slots}, {max(free, 0)} of {slots} are free"
+            held = _holders([*used, *sorted(granted)])
+            reasons[waiter.run] = f"slot: it needs {waiter.slots}, {max(free, 0)} of {slots} are free{held}"
         else:
             granted.add(waiter.run)
             free -= waiter.slots
     return Grants(frozenset(granted), reasons)
+
+
+def _holders(runs: Sequence[RunId]) -> str:
+    if not runs:
+        return ""
+    more = f" and {len(runs) - HOLDERS_NAMED} more" if len(runs) > HOLDERS_NAMED else ""
+    return f" (held by {', '.join(runs[:HOLDERS_NAMED])}{more})"
 
 
 def _order(waiter: Waiter, ageing_s: float) -> tuple[int, int, float, str]:

@@ -281,7 +281,10 @@ class RankClock:
             yield self._timer(name, self._now_s - section.since_s, in_code_s)
 
     def _root(self) -> Timer:
-        return self._timer(self._stage(self.sample), self._stretch_s, None)
+        name = self._stage(self.sample)
+        if name == INIT and self.steps and TRAIN in self._limits.declared():
+            name = TRAIN  # a step that is made again; what a person said of steps holds for it, too
+        return self._timer(name, self._stretch_s, None)
 
     def _timer(self, name: str, quiet_s: float, in_code_s: float | None) -> Timer:
         key = SERIES if self.sample.rank is None and name == TRAIN else name

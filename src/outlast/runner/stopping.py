@@ -8,9 +8,8 @@ Knows wants and their order. Refuses to know processes.
 
 from __future__ import annotations
 
-import os
-
 from outlast.disk.heartbeat import OBEYED
+from outlast.runner.growth import EVERY_S, Growth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,17 +19,14 @@ RUN, PAUSE, STOP, NOW = "run", "pause", "stop", "stop-now"
 NEVER_READ_S = 5.0  # a training that has not looked at its flag for so long does not know it
 AGREEMENT_S = 3.0  # for the pages of ranks that are still starting (or live on another node)
 EXTENDED_TIMES_MAX = 6  # the limit, while a save still grows
-GROWTH_S = 5.0
-ENTRIES_MAX = 20_000
 OWN_REASONS = ("stall", "timeout")  # they say what the end means, whoever hurries it on
 
 
 class Stopping:
     def __init__(self, limit_s: float, checkpoints: str | None) -> None:
         self.told, self.by = RUN, ""
-        self._limit_s, self._checkpoints = limit_s, checkpoints
-        self._since_s = self._grew_at_s = self._measured_at_s = 0.0
-        self._size: tuple[int, int] | None = None
+        self._limit_s, self._since_s = limit_s, 0.0
+        self._growth = None if checkpoints is None else Growth(checkpoints, min(EVERY_S, limit_s))
         self._wish = (-1, -1)
         self._stop_at: int | None = None
 
@@ -43,7 +39,7 @@ class Stopping:
         if want == self.told or self.told == NOW or want == RUN:
             return False
         if not self.is_on:
-            self._since_s = self._grew_at_s = now_s
+            self._since_s = now_s
         self.told = want
         if not self.by.startswith(OWN_REASONS):
             self.by = by
@@ -84,30 +80,10 @@ class Stopping:
         return waited_s > self._limit_s and not self._still_saves(waited_s, now_s)
 
     def _still_saves(self, waited_s: float, now_s: float) -> bool:
-        every_s = min(GROWTH_S, self._limit_s)
-        if self._checkpoints is None or waited_s > self._limit_s * EXTENDED_TIMES_MAX:
+        if self._growth is None or waited_s > self._limit_s * EXTENDED_TIMES_MAX:
             return False
-        if self._size is None or now_s - self._measured_at_s >= every_s:
-            before, self._size, self._measured_at_s = self._size, size(self._checkpoints), now_s
-            if before is None or self._size != before:
-                self._grew_at_s = now_s
-        return now_s - self._grew_at_s < 2 * every_s
+        return self._growth.is_seen(now_s)
 
-
-def size(root: str) -> tuple[int, int]:
-    """(bytes, newest mtime in ns) of all files below, as far as they can be seen."""
-    total = newest = seen = 0
-    folders = [root]
-    while folders and seen < ENTRIES_MAX:
-        try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    seen += 1
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-                    else:
-                        found = entry.stat(follow_symlinks=False)
-                        total, newest = total + found.st_size, max(newest, found.st_mtime_ns)
-        except OSError:
-            continue  # renamed under our eyes
-    return total, newest
+    def close(self) -> None:
+        if self._growth is not None:
+            self._growth.close()

@@ -126,6 +126,7 @@ class Watch:
         self._drain_terminal()
         self.signs.close()
         self.judge.close()
+        self._stopping.close()
         return len(self._tree.ended) - before
 
     def _is_empty(self) -> bool:

@@ -293,14 +293,15 @@ class Turns:
 
     def _grants(self, now: Moment, seen: Mapping[RunId, observe.Seen]) -> queue.Grants:
         """Who cannot be seen cannot begin now, and takes no place from those who can."""
-        waiting, used = [], 0
+        waiting: list[queue.Waiter] = []
+        used: dict[RunId, int] = {}
         outcomes: dict[RunId, Outcome | None] = {}
         for run in self._live:
             book, spec = self._books.runs[run], self._spec(run)
             if spec is None:
                 continue
             if isinstance(book.phase, Trying):
-                used += spec.slots
+                used[run] = spec.slots
             elif isinstance(book.phase, Waiting) and not isinstance(seen[run].presence, Unseen):
                 waiting.append(queue.queued(spec, book, now, self._ordinal(run)))
             for other in spec.after:

@@ -22,8 +22,12 @@ def waiter(
     return Waiter(RunId(name), priority, slots, others, waited_s, float(ordinal), held, ordinal)
 
 
+def taken(slots: int) -> dict[RunId, int]:
+    return {RunId("big"): slots} if slots else {}
+
+
 def granted(*waiting: Waiter, used: int = 0, slots: int = 1) -> list[str]:
-    return sorted(grant(waiting, used=used, slots=slots, outcomes={}).granted)
+    return sorted(grant(waiting, used=taken(used), slots=slots, outcomes={}).granted)
 
 
 def test_first_accepted_first_served() -> None:
@@ -55,31 +59,38 @@ def test_a_waiting_run_rises_a_class_every_half_hour_so_nobody_is_starved() -> N
 
 def test_the_time_to_rise_a_class_can_be_set() -> None:
     waiting = [waiter("old", 1, priority="low", waited_s=20.0), waiter("fresh", 2, priority="high")]
-    assert grant(waiting, used=0, slots=1, outcomes={}, ageing_s=10.0).granted == {"old"}
+    assert grant(waiting, used={}, slots=1, outcomes={}, ageing_s=10.0).granted == {"old"}
 
 
 def test_a_run_that_needs_more_slots_than_are_free_holds_back_those_behind_it() -> None:
-    grants = grant([waiter("wide", 1, slots=2), waiter("narrow", 2)], used=3, slots=4, outcomes={})
+    grants = grant([waiter("wide", 1, slots=2), waiter("narrow", 2)], used=taken(3), slots=4, outcomes={})
     assert grants.granted == frozenset()
     assert grants.reasons == {
-        "wide": "slot: it needs 2, 1 of 4 are free",
+        "wide": "slot: it needs 2, 1 of 4 are free (held by big)",
         "narrow": "slot: wide comes first",
     }
 
 
 def test_a_run_that_fits_exactly_begins_and_the_next_one_waits() -> None:
-    grants = grant([waiter("a", 1, slots=2), waiter("b", 2)], used=2, slots=4, outcomes={})
-    assert grants.granted == {"a"} | {"b"} - {"b"}
-    assert grants.reasons == {"b": "slot: it needs 1, 0 of 4 are free"}
+    grants = grant([waiter("a", 1, slots=2), waiter("b", 2)], used=taken(2), slots=4, outcomes={})
+    assert grants.granted == {"a"}
+    assert grants.reasons == {"b": "slot: it needs 1, 0 of 4 are free (held by big, a)"}
+
+
+def test_of_many_who_hold_slots_the_first_are_named() -> None:
+    used = {RunId(name): 1 for name in "pqrs"}
+    assert grant([waiter("a", 1)], used=used, slots=4, outcomes={}).reasons == {
+        "a": "slot: it needs 1, 0 of 4 are free (held by p, q and 2 more)"
+    }
 
 
 def test_more_in_use_than_there_are_slots_is_shown_as_none_free() -> None:
-    grants = grant([waiter("a", 1)], used=5, slots=4, outcomes={})
-    assert grants.reasons == {"a": "slot: it needs 1, 0 of 4 are free"}
+    grants = grant([waiter("a", 1)], used=taken(5), slots=4, outcomes={})
+    assert grants.reasons == {"a": "slot: it needs 1, 0 of 4 are free (held by big)"}
 
 
 def test_a_run_wider_than_the_place_says_so_and_holds_nobody_back() -> None:
-    grants = grant([waiter("huge", 1, slots=8), waiter("a", 2)], used=0, slots=4, outcomes={})
+    grants = grant([waiter("huge", 1, slots=8), waiter("a", 2)], used={}, slots=4, outcomes={})
     assert grants.granted == {"a"}
     assert grants.reasons == {"huge": "slot: it needs 8 slots, and there are 4"}
 
@@ -91,14 +102,14 @@ def test_a_run_of_just_the_places_width_can_begin() -> None:
 def test_a_run_after_another_waits_for_its_completion_and_says_for_which() -> None:
     b = waiter("b", 1, after=("a",))
     a = RunId("a")
-    assert grant([b], used=0, slots=4, outcomes={a: None}).reasons == {"b": "dependency: it waits for a"}
-    assert grant([b], used=0, slots=4, outcomes={a: "completed"}).granted == {"b"}
+    assert grant([b], used={}, slots=4, outcomes={a: None}).reasons == {"b": "dependency: it waits for a"}
+    assert grant([b], used={}, slots=4, outcomes={a: "completed"}).granted == {"b"}
 
 
 def test_s36_a_run_after_one_that_did_not_complete_says_so_and_never_begins() -> None:
     b, a = waiter("b", 1, after=("a",)), RunId("a")
     for outcome in ("failed", "cancelled", "no-op", "unknown"):
-        grants = grant([b, waiter("c", 2)], used=0, slots=1, outcomes={a: outcome})
+        grants = grant([b, waiter("c", 2)], used={}, slots=1, outcomes={a: outcome})
         assert grants.granted == {"c"}
         assert grants.reasons == {"b": f"dependency: a ended {outcome}; retry that one, or stop this one"}
 
@@ -106,18 +117,18 @@ def test_s36_a_run_after_one_that_did_not_complete_says_so_and_never_begins() ->
 def test_all_that_a_run_comes_after_must_be_completed() -> None:
     c = waiter("c", 1, after=("a", "b"))
     outcomes = {RunId("a"): None, RunId("b"): None}
-    assert grant([c], used=0, slots=4, outcomes={**outcomes, RunId("a"): "completed"}).reasons == {
+    assert grant([c], used={}, slots=4, outcomes={**outcomes, RunId("a"): "completed"}).reasons == {
         "c": "dependency: it waits for b"
     }
 
 
 def test_a_run_after_one_that_was_removed_says_so() -> None:
-    grants = grant([waiter("b", 1, after=("a",))], used=0, slots=4, outcomes={})
+    grants = grant([waiter("b", 1, after=("a",))], used={}, slots=4, outcomes={})
     assert grants.reasons == {"b": "dependency: there is no run a any more; stop this one"}
 
 
 def test_what_is_held_takes_no_place_and_keeps_its_reason() -> None:
-    grants = grant([waiter("p", 1, held="paused: lunch"), waiter("a", 2)], used=0, slots=1, outcomes={})
+    grants = grant([waiter("p", 1, held="paused: lunch"), waiter("a", 2)], used={}, slots=1, outcomes={})
     assert grants.granted == {"a"}
     assert grants.reasons == {"p": "paused: lunch"}
 

@@ -380,6 +380,14 @@ def test_steps_that_were_made_before_are_no_success() -> None:
     assert declared(watcher.looks(5000)).section == "init"
 
 
+def test_what_a_person_declared_of_steps_holds_for_those_that_are_made_again() -> None:
+    watcher = Watcher(Patience([(TRAIN, 30.0)], 0.0, reached_step=100))
+    assert watcher.looks(1000) is None, "the beginning has a limit of its own"
+    watcher.steps(50)
+    stall = declared(watcher.looks(100))
+    assert (stall.section, stall.limit_s, stall.why) == ("train", 30.0, "by --stall-limit")
+
+
 def test_a_pause_that_had_killed_and_then_ends_well_holds_the_limit_above_itself() -> None:
     watcher = Watcher(Patience([], 0.0, learned=killed_at(100), reached_step=100))
     watcher.steps(100)

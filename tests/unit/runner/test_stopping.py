@@ -5,7 +5,7 @@ import pytest
 
 from outlast.disk import page
 from outlast.runner.ranks import Ranks
-from outlast.runner.stopping import Stopping, size
+from outlast.runner.stopping import Stopping
 from tests.unit.runner.conftest import Rank
 
 Make = Callable[..., Rank]
@@ -201,14 +201,3 @@ def test_pause_becomes_stop_when_that_is_wished_later(ranks: Ranks) -> None:
     one.read_wish(wish("pause", 1), ranks, 0.0)
     one.read_wish(wish("stop", 2), ranks, 1.0)
     assert (one.told, one.by) == ("stop", "request 2")
-
-
-def test_the_size_of_a_folder_is_that_of_all_below(tmp_path: Path) -> None:
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    (tmp_path / "a" / "b" / "file").write_bytes(b"x" * 10)
-    (tmp_path / "file").write_bytes(b"x" * 5)
-    (tmp_path / "a" / "loop").symlink_to(tmp_path)
-    total, newest = size(str(tmp_path))
-    assert 15 <= total < 1000
-    assert newest > 0
-    assert size(str(tmp_path / "missing")) == (0, 0)

@@ -32,6 +32,10 @@ EPOCH_WORD = (
 ).replace(b"~", GAP)
 OF_EPOCH = rb"[ \t\[\]|:,()-]{1,16}(\d{1,15})~/~(\d{1,15})(~\()?".replace(b"~", GAP)
 TWO_BRACKETS = rb"^\[(\d{1,9})/(\d{1,9})\] ?\[~(\d{1,15})/(\d{1,15})\]".replace(b"~", GAP)
+SAMPLES_BEHIND_LOSS = (rb"loss~[:=]~" + NUMBER + rb"[ \t,|]{1,8}\[~(\d{1,15})/~(\d{1,15})\]~$").replace(
+    b"~", GAP
+)
+TESTED = rb"^ {0,4}Accuracy: [\d.]{1,8}%, Avg loss: " + NUMBER  # PyTorch's quickstart, below `Test Error:`
 METER = rb"^(?:train|test|val\w*|eval\w*):? {1,4}(?:(\d{1,9}) {1,4})?\[ {0,12}(\d{1,15})/(\d{1,15})"
 BRACKETED = rb"(?:^|[\s:])\[(\d{1,15})\]([ \t])"
 CATBOOST = rb"^(\d{1,15}):\tlearn: (" + NUMBER + rb")"
@@ -97,6 +101,10 @@ def _dialect(line: bytes, seen: Seen) -> None:
         seen.source = "nanogpt"
     elif b" Train loss/train" in line:
         seen.source = "composer"
+    elif seen.loss is not None and pattern(TESTED).match(line):
+        seen.val_loss, seen.loss = seen.loss, None
+        seen.values.pop("Avg_loss", None)
+        seen.values["val_loss"] = seen.val_loss
 
 
 def _counter(line: bytes, seen: Seen) -> None:
@@ -108,6 +116,11 @@ def _counter(line: bytes, seen: Seen) -> None:
         seen.epoch, seen.total_epochs = float(found[1]), count(found[2])
         seen.n, seen.total, seen.key = count(found[3]), count(found[4]), "batches"
         seen.restarts, seen.origin = True, 0
+        return
+    found = pattern(SAMPLES_BEHIND_LOSS).search(line)
+    if found is not None:  # PyTorch's quickstart: `loss: 2.303494  [   64/60000]`
+        seen.n, seen.total, seen.unit, seen.key = count(found[1]), count(found[2]), SAMPLE, "samples"
+        seen.restarts = True
         return
     found = pattern(METER).match(line)
     if found is not None:
