@@ -157,6 +157,12 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
      ("early_exit", "early_exit", False, None, None, "yes"), "exit 0 at step 580 of 20000"),
     ("exit 0, short of the target", case(Exited(0), AIMED, last_step=580, done=True),
      ("early_exit", "early_exit", False, None, None, "yes"), "exit 0 at step 580 of 1000"),
+    ("exit 0, short of the target",  # early stopping is no target of a person
+     case(Exited(0), AIMED, last_step=9, last_words=("rank 0: done at step 9",)),
+     ("early_exit", "early_exit", False, None, None, "yes"), "exit 0 at step 9 of 1000"),
+    ("exit 0, short of the target",  # nor is it where one rank does not say so
+     case(Exited(0), total=20, last_step=9, last_words=("rank 0: done at step 9", "rank 1: running at step 9")),
+     ("early_exit", "early_exit", False, None, None, "yes"), "exit 0 at step 9 of 20"),
     ("exit 0, short of the target", case(Exited(0), total=100),
      ("early_exit", "early_exit", False, None, None, "yes"), "exit 0 at step 0 of 100"),
     ("exit 0, but a step has to prove it", case(Exited(0), PROVE),
@@ -166,6 +172,9 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
      ("early_exit", "no_proof", False, None, None, "yes"),
      "exit 0, but no step was seen that proves it (--require-proof step+artefact)"),
     ("exit 0, and nothing was declared", case(Exited(0)),
+     ("finished", "none", True, "completed", "exit", "yes"), "exit 0"),
+    ("exit 0, and nothing was declared",  # early stopping
+     case(Exited(0), total=20, last_step=9, last_words=("rank 0: done at step 9", "rank 1: done at step 9")),
      ("finished", "none", True, "completed", "exit", "yes"), "exit 0"),
     ("exit 0, and nothing was declared", case(Exited(0), AIMED),
      ("finished", "none", True, "completed", "exit", "yes"), "exit 0"),

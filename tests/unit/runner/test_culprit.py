@@ -119,6 +119,34 @@ def test_nobody_is_named_where_all_stand_alike() -> None:
         assert (found.rank, found.pid, bool(found.why)) == (None, None, True)
 
 
+WAITS_FOR_PEERS = [
+    Frame("/usr/lib/python3.11/socket.py", 706, "readinto"),
+    Frame("/w/peers.py", 12, "meet"),
+    OWN,
+]
+
+
+def test_of_three_or_more_in_code_of_their_own_the_one_that_stands_elsewhere_is_named() -> None:
+    alike = [rank(number, WAITS_FOR_PEERS, 5) for number in (0, 1, 3)]
+    found = culprit.name([*alike, rank(2, NAP, 5)])
+    assert found.rank == 2
+    assert "all others alike: rank 0" in found.why
+
+
+@pytest.mark.parametrize(
+    "ranks",
+    [
+        [rank(0, WAITS_FOR_PEERS, 5), rank(1, NAP, 5)],
+        [rank(0, WAITS_FOR_PEERS, 5), rank(1, WAITS_FOR_PEERS, 5), rank(2, NAP, 5), rank(3, NAP, 5)],
+        [rank(0, WAITS_FOR_PEERS, 5), rank(1, NAP, 5), rank(2, LINEAR, 5)],
+    ],
+    ids=["of two either may be it", "two stand elsewhere", "each stands elsewhere"],
+)
+def test_nobody_is_named_where_more_than_one_stands_apart(ranks: list[Standing]) -> None:
+    found = culprit.name(ranks)
+    assert (found.pid, bool(found.why)) == (None, True)
+
+
 def test_different_collectives_are_said_and_nobody_is_named() -> None:
     found = culprit.name([rank(0, in_collective()), rank(1, in_collective("barrier"))])
     assert found.rank is None
