@@ -21,9 +21,9 @@ ON_THE_WAY_MAX = 8  # words of pinned memory; a device further behind than that 
 def now(tensor: Any) -> float | None:
     """The number of a tensor that the CPU has, before the training changes it in place; None: it has not, or more."""
     try:
-        return float(tensor.detach()) if tensor.is_cpu and tensor.numel() == 1 else None
+        return float(tensor.item()) if tensor.is_cpu else None
     except Exception:
-        return None
+        return None  # of many numbers there is none
 
 
 class Later:

@@ -31,22 +31,20 @@ class Untouchable:
 
 
 class Tensor:
-    """torch.Tensor as far as the SDK may go: `is_cpu` and `detach` do not wait."""
+    """torch.Tensor as far as the SDK may go: `is_cpu` does not wait, nor does `item` of what is there."""
 
-    def __init__(self, value: float, device: str = "cpu", graph: bool = True) -> None:
-        self.value, self.is_cpu, self.is_cuda, self.graph = value, device == "cpu", False, graph
+    def __init__(self, value: float, device: str = "cpu") -> None:
+        self.value, self.is_cpu, self.is_cuda = value, device == "cpu", False
 
     def numel(self) -> int:
         return 1
 
-    def detach(self) -> "Tensor":
-        assert self.is_cpu
-        return Tensor(self.value, graph=False)
+    def item(self) -> float:
+        assert self.is_cpu, "read on a device"
+        return self.value
 
     def __float__(self) -> float:
-        assert self.is_cpu, "read on a device"
-        assert not self.graph, "read with its graph"
-        return self.value
+        raise AssertionError("read with its graph, or on a device")
 
 
 @pytest.fixture
