@@ -49,6 +49,9 @@ OUTPUT = "tests/unit/runner/test_output.py::test_"
 PATIENCE = "tests/unit/runner/test_patience.py::test_"
 TREE = "tests/unit/runner/test_tree.py::test_"
 SETTINGS = "tests/unit/test_settings.py::test_"
+CHECKPOINTS = "tests/live/test_checkpoints.py::test_"
+DAMAGE = "tests/contract/test_checkpoint_damage.py::test_"
+READY = "tests/unit/work/test_ready.py::test_"
 
 
 class Scenario(NamedTuple):
@@ -540,6 +543,53 @@ PROGRESS = (
             DATA_LOADING + "workers_of_a_dataloader_never_speak_for_their_rank",
         ),
         "a-loader-speaks-for-its-rank",
+    ),
+    Scenario(
+        "L50",
+        "a bit of the newest checkpoint flips, or it is cut off -> seen, moved away, the one before is used",
+        (
+            CHECKPOINTS + "the_newest_is_damaged_and_the_last_whole_one_is_resumed_from",
+            DAMAGE + "each_flipped_bit_of_what_checksums_prove_is_seen",
+            READY + "what_is_newer_and_torn_is_moved_out_of_the_way_and_nothing_else",
+        ),
+        "checksums-are-not-compared",
+    ),
+    Scenario(
+        "R4",
+        "the second half of a file is zeros, its length is right -> torn, where it keeps checksums",
+        (
+            DAMAGE + "a_second_half_of_zeros_is_seen_where_something_proves_the_content",
+            DAMAGE + "what_no_checksum_proves_is_never_said_to_be_proven",
+        ),
+        "checksums-are-not-compared",
+    ),
+    Scenario(
+        "R6",
+        "a part is cut off anywhere, empty, or missing -> torn, named, and nothing of ours falls over it",
+        (
+            DAMAGE + "a_part_that_is_missing_makes_it_torn",
+            DAMAGE + "a_file_that_is_cut_off_anywhere_is_torn",
+        ),
+        "what-is-written-last-is-not-looked-for",
+    ),
+    Scenario(
+        "R7",
+        "a hostile pickle in a .pt, .ckpt or .metadata -> never run, unsure, what it would run is named",
+        (
+            DAMAGE + "a_hostile_file_is_never_run_and_never_resumed_from",
+            DAMAGE + "a_hostile_metadata_is_never_run",
+            DAMAGE + "a_pickle_that_asks_for_all_memory_is_refused",
+        ),
+        "a-pickle-imports-what-it-names",
+    ),
+    Scenario(
+        "weights",
+        "the newest checkpoint holds a NaN among its weights -> the last finite one is resumed from",
+        (
+            CHECKPOINTS + "the_newest_is_damaged_and_the_last_whole_one_is_resumed_from",
+            DAMAGE + "weights_that_are_not_finite_are_found_by_name_and_all_else_is_not",
+        ),
+        "nan-is-a-number",
     ),
     Scenario(
         "R42",

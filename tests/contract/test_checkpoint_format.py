@@ -9,18 +9,24 @@ import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from outlast.checkpoints.formats.dcp import DcpFormat
 from outlast.checkpoints.formats.folder import FolderFormat
+from outlast.checkpoints.formats.hf_trainer import HuggingFaceFormat
+from outlast.checkpoints.formats.lightning import LightningFormat
+from outlast.checkpoints.formats.torch_file import TorchFileFormat
 from outlast.errors import WorldError
 from outlast.facts import Candidate, Torn, Unsure, Whole
 from outlast.seams import CheckpointFormat
+from tests.contract import saved
 from tests.unit.disk.faults import as_nobody
 
-LEVEL, WITHIN_S = 0, 10.0
+LEVEL, WITHIN_S = 2, 10.0
 
 
 class Canary:
@@ -53,13 +59,42 @@ def save_file(root: Path, step: int) -> Path:
     return path
 
 
-GROUNDS = {
-    "folder": Ground(FolderFormat(), save_folder, lambda path: (path / "model.pt").unlink()),
+def without(name: str) -> Callable[[Path], object]:
+    return lambda path: (path / name).unlink()
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+BUILT_HERE = {
+    "folder": Ground(FolderFormat(), save_folder, without("model.pt")),
     "folder, single files": Ground(FolderFormat(), save_file, lambda path: os.truncate(path, 0)),
 }
+BY_THEIR_LIBRARY = {
+    "hf-trainer": Ground(HuggingFaceFormat(), saved.hugging_face, without("trainer_state.json")),
+    "hf-trainer, shards": Ground(
+        HuggingFaceFormat(),
+        partial(saved.hugging_face, kind="sharded"),
+        without("model-00002-of-00006.safetensors"),
+    ),
+    "hf-trainer, adapter": Ground(
+        HuggingFaceFormat(), partial(saved.hugging_face, kind="adapter"), without("adapter_model.safetensors")
+    ),
+    "hf-trainer, model only": Ground(
+        HuggingFaceFormat(), partial(saved.hugging_face, kind="model-only"), without("model.safetensors")
+    ),
+    "dcp": Ground(DcpFormat(), saved.dcp, without(".metadata")),
+    "lightning": Ground(LightningFormat(), saved.lightning, cut),
+    "torch": Ground(TorchFileFormat(), saved.torch_file, cut),
+    "folder, safetensors": Ground(FolderFormat(), saved.safetensors_file, cut),
+}
+GROUNDS = BUILT_HERE | BY_THEIR_LIBRARY
 
 
-@pytest.fixture(params=GROUNDS)
+@pytest.fixture(
+    params=[*BUILT_HERE, *(pytest.param(name, marks=pytest.mark.slow) for name in BY_THEIR_LIBRARY)]
+)
 def ground(request: pytest.FixtureRequest) -> Ground:
     return GROUNDS[request.param]
 

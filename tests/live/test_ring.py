@@ -31,7 +31,9 @@ print("from", step, flush=True)
 while step < last:
     time.sleep(pause)
     step += 1
-    os.makedirs(os.path.join(root, "ckpt", f"step-{step}", "full"))
+    saved = os.path.join(root, "ckpt", f"step-{step}")
+    os.makedirs(saved)
+    open(os.path.join(saved, "state"), "w").write(str(step))
     print("step", step, flush=True)
 print("done", flush=True)
 """

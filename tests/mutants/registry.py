@@ -5,6 +5,7 @@ skipped, so a bug stays planted while its room is rebuilt.
 """
 
 from tests.mutants.backends import BACKENDS
+from tests.mutants.checkpoints import CHECKPOINTS
 from tests.mutants.command import COMMAND
 from tests.mutants.hearing import HEARING
 from tests.mutants.life import LIVES as WHOLE_LIVES
@@ -343,4 +344,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *WHOLE_LIVES,
     *PATIENCE,
     *PROGRESS,
+    *CHECKPOINTS,
 )

@@ -23,7 +23,7 @@ from outlast.supervise.remove import Child, Removals, Start
 from outlast.supervise.tools import Complete, Manner, Tools
 
 log = logging.getLogger("outlast")
-FORMATS: tuple[CheckpointFormat, ...] = (FolderFormat(),)
+NAMED: tuple[CheckpointFormat, ...] = (FolderFormat(),)  # the ring looks at names only, and opens nothing
 UMASK = 0o077
 
 
@@ -31,6 +31,7 @@ def main(words: list[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     os.umask(UMASK)
     if words[0] == "ready":
+        from outlast.checkpoints.catalog import FORMATS
         from outlast.work import ready
 
         return ready.main(FORMATS, words[1], words[2])
@@ -57,7 +58,7 @@ def hold_place(workspace: Workspace, place: str, manner: Manner) -> int:
     command = start.command(workspace, place)
     tools = Tools(
         backend=Backends(workspace, ground_floor(workspace)),
-        formats=FORMATS,
+        formats=NAMED,
         complete=_complete(command),
         slots=_Slots(workspace),
         command=command,

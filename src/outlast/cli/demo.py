@@ -41,7 +41,7 @@ def demo(folder: str | None = None, *, keep: bool = False) -> int:
     """Run the tour in `folder` (a temporary one if None). Exit code 0 only if both trainings ended alike, digit for
     digit. Raises UserError without NumPy, TryAgain if something took longer than two minutes."""
     if importlib.util.find_spec("numpy") is None:
-        raise UserError("the demo trains with NumPy, which is not installed: pip install 'outlast[demo]'")
+        raise UserError("the demo trains with NumPy, which is not installed: pip install numpy")
     root = Path(folder or tempfile.mkdtemp(prefix="outlast-demo-")).absolute()
     root.mkdir(parents=True, exist_ok=True)
     try:

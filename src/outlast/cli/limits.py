@@ -64,7 +64,7 @@ def _show(arguments: Namespace) -> int:
     if arguments.json:
         sys.stdout.write(json.dumps({"run": folder.id, "limits": rows}, indent=1) + "\n")
     else:
-        sys.stdout.write(_table([HEAD, *map(_row, rows)]))
+        sys.stdout.write(words.table([HEAD, *map(_row, rows)]))
         sys.stdout.write("".join(f"\n{line}" for line in _notes(rows)) + "\n")
     return OK
 
@@ -139,9 +139,3 @@ def _row(row: Record) -> list[str]:
 def _notes(rows: list[Record]) -> list[str]:
     """What the words of the table mean, where they stand in it."""
     return [text for word, text in NOTES.items() if any(word in (row["section"], row["why"]) for row in rows)]
-
-
-def _table(rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "".join(f"{line.rstrip()}\n" for line in lines)

@@ -41,6 +41,11 @@ VERBS = {
     "logs": ("look", "logs", "the training's own output"),
     "metrics": ("look", "metrics", "losses and other values of all attempts, as one curve"),
     "limits": ("look", "limits", "how long each section may be quiet, and a replay of what is declared"),
+    "checkpoint": (
+        "look",
+        "checkpoint",
+        "what was saved, whether it is whole, what a start would resume from",
+    ),
     "wait": ("look", "wait", "wait for runs to end"),
     "status": ("look", "status", "who supervises, what runs, why nothing runs"),
     "stop": ("act", "act", "end a run safely: it saves, then leaves"),

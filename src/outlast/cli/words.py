@@ -16,6 +16,7 @@ _DAYS: dict[str, int] = {}  # date -> seconds since 1970
 BAR_WIDTH = 8
 NOT_RESUMED = "not resumed: "  # so begins the warning of `work/ready`
 OUTCOME_CODES = {"completed": 0, "failed": 1, "no-op": 1, "unknown": 5, "cancelled": 130}
+UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
 def span(seconds: float | None) -> str:
@@ -135,6 +136,20 @@ def cause(cause_: Any) -> str:
         return cause_
     name, why = str(cause_.get("name", "")), str(cause_.get("why", ""))
     return f"{name}: {why}" if name and why else name or why
+
+
+def size(count: int) -> str:
+    """In powers of ten, as disks are sold: 512 B, 1.5 KB, 14 GB."""
+    value, unit = float(count), 0
+    while value >= 999.5 and unit < len(UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.0f} {UNITS[unit]}" if unit == 0 or value >= 9.95 else f"{value:.1f} {UNITS[unit]}"
+
+
+def table(rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def nearest(word: str, known: list[str]) -> str:

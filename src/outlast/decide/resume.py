@@ -38,6 +38,10 @@ def choose(found: Sequence[tuple[Candidate, Verdict]], ever_had_checkpoint: bool
     return Choice(None, ("no checkpoint yet: from scratch",))
 
 
+def is_usable(candidate: Candidate, verdict: Verdict) -> bool:
+    return _usable(candidate, verdict)[0]
+
+
 def _age(candidate: Candidate) -> tuple[int, int, str]:
     step = -1 if candidate.step is None else candidate.step
     return step, candidate.newest_mtime_ns, candidate.path
@@ -49,8 +53,11 @@ def _usable(candidate: Candidate, verdict: Verdict) -> tuple[bool, str]:
             if candidate.step is None:
                 return False, "its step is not known"
             if verdict.finite is False:
-                return False, f"step {candidate.step}, whole, but its weights are not finite"
-            return True, f"step {candidate.step}, whole at level L{level}"
+                which = "".join(f" ({note})" for note in verdict.notes[-1:])
+                return False, f"step {candidate.step}, whole, but its weights are not finite{which}"
+            notes = "".join(f", {note}" for note in verdict.notes)
+            finite = ", finite" if verdict.finite else ""
+            return True, f"step {candidate.step}, whole at level L{level}{finite}{notes}"
         case Torn(reasons=reasons):
             return False, f"torn: {', '.join(reasons)}"
         case Unsure(reasons=reasons):

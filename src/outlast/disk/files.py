@@ -278,6 +278,18 @@ def move_to_trash(path: str, trash: str) -> str | None:
     return target
 
 
+def move(path: str, target: str) -> None:
+    """Rename durably, within one file system; nothing is overwritten. Raises WorldError."""
+    if os.path.lexists(target):
+        raise WorldError(f"{target} is there already: nothing is overwritten")
+    try:
+        os.rename(path, target)
+    except OSError as error:
+        raise _cannot("move", path, error) from error
+    fsync_directory(os.path.dirname(target))
+    fsync_directory(os.path.dirname(path))
+
+
 def remove(path: str) -> None:
     """Remove one file whose removal a settled record explains. Gone already is fine."""
     try:

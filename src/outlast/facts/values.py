@@ -325,9 +325,12 @@ class Candidate(Fact):
 
 
 class Whole(Fact):
+    """`notes` for people: what was seen that is no fault."""
+
     level: int
     digest: str = ""
     finite: bool | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Torn(Fact):

@@ -1,5 +1,5 @@
 """Checkpoints that appear while a training runs, by the numbers in their names. Only a sign of progress: what may be
-resumed from is chosen by the full package. What a name tells is what `checkpoints/formats/folder.py` reads in it.
+resumed from is chosen by the full package. What a name tells is what `checkpoints/parts/names.py` reads in it.
 
 Knows names and `trainer_state.json`. Refuses to open anything else.
 """

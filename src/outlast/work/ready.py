@@ -7,25 +7,30 @@ resumes: it gets the explicit path.
 import json
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from outlast.decide.resume import choose
+from outlast.checkpoints import guard
+from outlast.decide.resume import choose, is_usable
 from outlast.disk import files
-from outlast.errors import WorldError
-from outlast.facts import Order
+from outlast.errors import OutlastError, WorldError
+from outlast.facts import Candidate, Order, Torn, Verdict
 from outlast.facts.codec import from_record
 from outlast.seams import CheckpointFormat
+from outlast.work.survey import limit_memory, survey
 
 CANDIDATES_MAX = 1000
 NAMES_SHOWN = 3
 NOT_RESUMED = "not resumed: "  # how a warning among the reasons begins; screens show it
-LEVEL = 0
-WITHIN_S = 60.0
+LEVEL = 2
+WITHIN_S, LEAST_S = 90.0, 5.0  # for all of them, less than the runner waits; and for each of them at least
+MEMORY_MAX = 8 << 30
 
 
 def main(formats: Sequence[CheckpointFormat], attempt_dir: str, order_name: str) -> int:
     """Print {"checkpoint", "step", "reasons", "refuse"}; exit 0 also when a start is refused."""
+    limit_memory(MEMORY_MAX)
     try:
         answer = ready(formats, Path(attempt_dir) / order_name)
     except WorldError as error:
@@ -46,17 +51,46 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
     chosen_formats = [each for each in formats if resume.format in ("auto", each.name)]
     if not chosen_formats:
         raise WorldError(f"--checkpoints: there is no format named {resume.format}")
-    found = []
-    for each in chosen_formats:
-        for candidate in each.find(Path(resume.root), CANDIDATES_MAX):
-            found.append((candidate, each.inspect(candidate, LEVEL, WITHIN_S)))
-    choice = choose(found, order.had_checkpoint)
+    found = survey(chosen_formats, Path(resume.root), CANDIDATES_MAX)
+    looked = look(found, time.monotonic() + WITHIN_S)
+    choice = choose(looked, order.had_checkpoint)
+    reasons = [*choice.reasons, *([] if found else _passed_over(resume.root))]
+    if len(found) > len(looked):
+        reasons.append(f"{len(found) - len(looked)} older ones were not looked at")
+    if choice.candidate is not None:
+        reasons += _out_of_the_way(looked)
     return {
         "checkpoint": choice.candidate.path if choice.candidate else None,
         "step": choice.candidate.step if choice.candidate else None,
-        "reasons": [*choice.reasons, *([] if found else _passed_over(resume.root))],
+        "reasons": reasons,
         "refuse": choice.refuse,
     }
+
+
+def look(
+    found: Iterable[tuple[Candidate, CheckpointFormat]], until_s: float, level: int = LEVEL
+) -> list[tuple[Candidate, Verdict]]:
+    """At the newest first, and no further than the first that may be resumed from."""
+    looked = []
+    for candidate, format_ in found:
+        verdict = format_.inspect(candidate, level, max(LEAST_S, until_s - time.monotonic()))
+        looked.append((candidate, verdict))
+        if is_usable(candidate, verdict):
+            break
+    return looked
+
+
+def _out_of_the_way(looked: Iterable[tuple[Candidate, Verdict]]) -> list[str]:
+    """What is newer than the chosen one, and torn: a framework that picks by name would take it."""
+    said = []
+    for candidate, verdict in looked:
+        if not isinstance(verdict, Torn):
+            continue
+        try:
+            said.append(f"{candidate.path}: moved to {guard.quarantine(Path(candidate.path))}")
+        except OutlastError as error:
+            said.append(str(error))
+    return said
 
 
 def _passed_over(root: str) -> list[str]:

@@ -1,22 +1,31 @@
 """Where an attempt resumes: the newest checkpoint there is, and never silently from scratch once there was one."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from outlast.checkpoints.catalog import FORMATS
 from outlast.checkpoints.formats.folder import FolderFormat
 from outlast.cli import words
 from outlast.disk import files
 from outlast.errors import WorldError
-from outlast.facts import AttemptId, Order, Resume, RunId
+from outlast.facts import AttemptId, Candidate, Order, Resume, RunId, Torn, Verdict, Whole
 from outlast.facts.codec import to_record
+from outlast.seams import CheckpointFormat
 from outlast.work.ready import NOT_RESUMED, ready
 
-FORMATS = (FolderFormat(),)
 
-
-def answer(tmp_path: Path, n: int = 1, *, had: bool = False, format_: str = "auto") -> dict[str, Any]:
+def answer(
+    tmp_path: Path,
+    n: int = 1,
+    *,
+    had: bool = False,
+    format_: str = "auto",
+    formats: Sequence[CheckpointFormat] = FORMATS,
+) -> dict[str, Any]:
     order = Order(
         attempt=AttemptId(RunId("r-20260101-000000"), n),
         term=1,
@@ -32,11 +41,12 @@ def answer(tmp_path: Path, n: int = 1, *, had: bool = False, format_: str = "aut
     )
     path = tmp_path / "order.1.json"
     files.replace(str(path), {"schema": 1, **to_record(order)})
-    return ready(FORMATS, path)
+    return ready(formats, path)
 
 
 def save(tmp_path: Path, name: str) -> None:
-    (tmp_path / "saved" / name / "full").mkdir(parents=True)
+    (tmp_path / "saved" / name).mkdir(parents=True)
+    (tmp_path / "saved" / name / "notes").write_text("full")
 
 
 def test_the_newest_step_is_chosen_by_number(tmp_path: Path) -> None:
@@ -64,6 +74,61 @@ def test_candidates_that_are_all_empty_are_refused(tmp_path: Path) -> None:
 def test_a_format_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(WorldError, match="no format named tarball"):
         answer(tmp_path, format_="tarball")
+
+
+class Counting(FolderFormat):
+    """Torn where `torn` says so; it remembers at which it was asked to look."""
+
+    def __init__(self, torn: Sequence[int] = (), ill: Sequence[int] = ()) -> None:
+        self.torn, self.ill = torn, ill
+        self.looked: list[int | None] = []
+
+    def inspect(self, candidate: Candidate, level: int, within_s: float) -> Verdict:
+        self.looked.append(candidate.step)
+        if candidate.step in self.torn:
+            return Torn(("cut off",))
+        return Whole(level, finite=candidate.step not in self.ill)
+
+
+def test_only_as_many_are_read_as_it_takes(tmp_path: Path) -> None:
+    for step in range(1, 9):
+        save(tmp_path, f"step-{step}")
+    format_ = Counting(torn=(8,), ill=(7,))
+    chosen = answer(tmp_path, formats=(format_,))
+    assert (chosen["step"], format_.looked) == (6, [8, 7, 6])
+    assert "5 older ones were not looked at" in chosen["reasons"]
+
+
+def test_what_is_newer_and_torn_is_moved_out_of_the_way_and_nothing_else(tmp_path: Path) -> None:
+    for step in (5, 6, 7, 8):
+        save(tmp_path, f"step-{step}")
+    chosen = answer(tmp_path, formats=(Counting(torn=(8, 5), ill=(7,)),))
+    root = tmp_path / "saved"
+    assert sorted(os.listdir(root)) == [".outlast", "step-5", "step-6", "step-7"]
+    assert f"{root}/step-8: moved to {root}/.outlast/quarantine/step-8" in chosen["reasons"]
+    assert answer(tmp_path, formats=(Counting(),))["step"] == 7, "what lies there is no candidate any more"
+
+
+def test_where_none_is_whole_nothing_is_moved(tmp_path: Path) -> None:
+    save(tmp_path, "step-8")
+    assert answer(tmp_path, formats=(Counting(torn=(8,)),))["refuse"].startswith("no_valid_checkpoint")
+    assert os.listdir(tmp_path / "saved") == ["step-8"]
+
+
+def test_one_that_somebody_still_writes_stays_and_that_is_said(tmp_path: Path) -> None:
+    for step in (7, 8):
+        save(tmp_path, f"step-{step}")
+    with (tmp_path / "saved" / "step-8" / "model.pt").open("wb"):
+        chosen = answer(tmp_path, formats=(Counting(torn=(8,)),))
+    assert chosen["step"] == 7
+    assert any(f"process {os.getpid()} has it open for writing" in reason for reason in chosen["reasons"])
+    assert (tmp_path / "saved" / "step-8").exists()
+
+
+def test_a_file_without_a_step_in_its_name_that_is_cut_off_is_no_reason_to_begin_anew(tmp_path: Path) -> None:
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "ckpt.pt").write_bytes(b"PK\3\4 cut off")
+    assert answer(tmp_path, formats=FORMATS)["refuse"].startswith("no_valid_checkpoint")
 
 
 def test_what_lies_there_and_tells_no_step_is_named_before_the_steps_are_lost(tmp_path: Path) -> None:

@@ -1,83 +1,43 @@
-"""Plain checkpoints: folders or single files named with their step, as most training loops write them.
+"""Plain checkpoints: folders named with their step that hold files of any kind, and single files of kinds that no
+other format knows.
 
-    step-000125/   checkpoint-500/   global_step1000/   step_7.pt   epoch=3-step=1200.ckpt   iter-42.safetensors
+    step-000125/   checkpoint-500/   iter-42.safetensors   step-7.npz
 
-Knows a step when it sees one in a name: the number behind `step`, `checkpoint`, `ckpt`, `iter`, `ba` (the last of
-them). Hidden names, names that begin with `tmp` (Hugging Face's staging) or end in `.tmp`, `.incomplete` and the
-like are not candidates.
-
-Refuses to know whether the content is whole beyond "not empty": verifying comes with the checkpoint guard.
+What is known of a file by its kind is checked (torch zips, safetensors, JSON); of the rest only that it is not empty
+and not nothing but zeros.
 """
 
-import os
-import re
-import stat
-from collections.abc import Sequence
 from pathlib import Path
 
-from outlast.errors import WorldError
-from outlast.facts import Candidate, Torn, Unsure, Verdict, Whole
+from outlast.checkpoints.parts import listing, names, state
+from outlast.checkpoints.parts.faults import Broken
+from outlast.checkpoints.parts.listing import Entry, Part
+from outlast.facts import Candidate, Verdict
 
-_STEP = re.compile(
-    r"(?:global_?step|step|checkpoint|ckpt|iter(?:ation)?|(?<![a-z])ba)[=_-]?([0-9]{1,15})(?![0-9])",
-    re.IGNORECASE,  # not the ba of mamba-130m; more digits are a date or a hash, no step
-)
-_FILE = re.compile(r"\.(pt|pth|ckpt|bin|safetensors|npz|tar|keras|h5|ubj)$")
-_STAGING, _UNFINISHED = (".", "tmp", "_tmp"), (".tmp", ".incomplete", ".partial", ".part", "-tmp")
+SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".npz", ".tar", ".keras", ".h5", ".ubj")
 
 
 class FolderFormat:
     name = "folder"
 
-    def find(self, root: Path, limit: int) -> Sequence[Candidate]:
-        try:
-            with os.scandir(root) as entries:
-                found = [candidate for entry in entries if (candidate := _candidate(entry)) is not None]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise WorldError(f"cannot list the checkpoints in {root}: {error.strerror}") from error
-        found.sort(key=lambda candidate: (candidate.step or 0, candidate.newest_mtime_ns), reverse=True)
-        return found[:limit]
+    def find(self, root: Path, limit: int) -> list[Candidate]:
+        return listing.candidates(root, limit, self.name, _is_one, names.step_of)
 
     def inspect(self, candidate: Candidate, level: int, within_s: float) -> Verdict:
-        """Level 0 only: something is there. An empty folder or file is torn."""
-        path = Path(candidate.path)
-        try:
-            if path.is_dir():
-                empty = not any(path.iterdir())
-            else:
-                empty = path.stat().st_size == 0
-        except OSError as error:
-            return Unsure((f"cannot be read: {error.strerror}",))
-        return Torn(("it is empty",)) if empty else Whole(level=0)
+        return listing.judged(candidate, lambda _: _parts(Path(candidate.path)), level, within_s)
 
 
-def step_of(name: str) -> int | None:
-    """The step that a checkpoint's name tells, None if it tells none."""
-    numbers: list[str] = _STEP.findall(name)
-    return int(numbers[-1]) if numbers else None
+def _is_one(entry: Entry) -> bool:
+    return names.step_of(entry.name) is not None and (entry.is_folder or entry.name.endswith(SUFFIXES))
 
 
-def _candidate(entry: "os.DirEntry[str]") -> Candidate | None:
-    name = entry.name
-    if name.startswith(_STAGING) or name.endswith(_UNFINISHED):
-        return None
-    step = step_of(name)
-    if step is None:
-        return None
-    try:
-        status = entry.stat()
-    except FileNotFoundError:
-        return None  # deleted since it was listed, or a link to nothing
-    is_folder = stat.S_ISDIR(status.st_mode)
-    if not (is_folder or (stat.S_ISREG(status.st_mode) and _FILE.search(name))):
-        return None
-    return Candidate(
-        path=entry.path,
-        format=FolderFormat.name,
-        step=step,
-        bytes=0 if is_folder else status.st_size,
-        parts=1,
-        newest_mtime_ns=status.st_mtime_ns,
-    )
+def _parts(path: Path) -> list[Part]:
+    if not path.is_dir():
+        return [Part("", str(path), state.is_weight)]
+    found = [
+        Part(str(Path(file).relative_to(path)), file, state.is_weight)
+        for file in listing.files_below(str(path))
+    ]
+    if not found:
+        raise Broken("it is empty")
+    return found

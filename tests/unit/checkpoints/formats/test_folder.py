@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from outlast.checkpoints.formats.folder import FolderFormat, step_of
+from outlast.checkpoints.formats.folder import FolderFormat
+from outlast.checkpoints.parts.names import step_of
 from outlast.facts import Candidate
 
 STEPS = {

@@ -1,0 +1,19 @@
+"""The formats of checkpoints that are known, the more particular ones first.
+
+Adding one: a module in `formats/`, a line here, a ground in tests/contract/test_checkpoint_format.py.
+"""
+
+from outlast.checkpoints.formats.dcp import DcpFormat
+from outlast.checkpoints.formats.folder import FolderFormat
+from outlast.checkpoints.formats.hf_trainer import HuggingFaceFormat
+from outlast.checkpoints.formats.lightning import LightningFormat
+from outlast.checkpoints.formats.torch_file import TorchFileFormat
+from outlast.seams import CheckpointFormat
+
+FORMATS: tuple[CheckpointFormat, ...] = (
+    HuggingFaceFormat(),
+    DcpFormat(),
+    LightningFormat(),
+    TorchFileFormat(),
+    FolderFormat(),
+)

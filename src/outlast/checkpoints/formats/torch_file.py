@@ -1,0 +1,66 @@
+"""A single file that a training wrote with `torch.save`, named by its step, or telling it: `step_7.pt`, `ckpt.pt`.
+
+Most loops keep the step at the top of what they save: a name that tells none is looked into.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from outlast.checkpoints.parts import listing, names, state, torch_zip
+from outlast.checkpoints.parts.faults import Broken, Unknown
+from outlast.checkpoints.parts.listing import Entry, Part
+from outlast.facts import Candidate, Verdict
+
+SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".tar")
+LOOKED_INTO = 16  # of those whose names tell no step, the newest
+SAYS_STEP = re.compile(r"step[=_-]?\d", re.IGNORECASE)  # checkpoint_3 may be the third epoch's
+
+
+class TorchFileFormat:
+    name = "torch"
+
+    def find(self, root: Path, limit: int) -> list[Candidate]:
+        files = [entry for entry in listing.entries(root) if _is_one(entry)]
+        nameless = [entry for entry in files if names.step_of(entry.name) is None]
+        nameless.sort(key=lambda entry: entry.mtime_ns, reverse=True)
+        told = {entry.name: found for entry in nameless[:LOOKED_INTO] for found in _told(entry)}
+
+        def step_of(name: str) -> int | None:
+            return told[name] if name in told else names.step_of(name)
+
+        named = {entry.name for entry in files if entry.name in told or names.step_of(entry.name) is not None}
+        return listing.candidates(root, limit, self.name, lambda entry: entry.name in named, step_of)
+
+    def inspect(self, candidate: Candidate, level: int, within_s: float) -> Verdict:
+        return listing.judged(candidate, lambda _: _parts(candidate), level, within_s)
+
+
+def _parts(candidate: Candidate) -> Iterator[Part]:
+    yield Part("", candidate.path, state.is_weight)
+    if SAYS_STEP.search(os.path.basename(candidate.path)):
+        told = state.step_in(state.top_of(candidate.path))
+        if told not in (None, candidate.step):
+            raise Unknown(f"its name says step {candidate.step}, and in it stands {told}")
+
+
+def _told(entry: Entry) -> list[int | None]:
+    """The step that stands in it; None: it is a torn one of torch's, so nobody knows; nothing: it holds no step."""
+    try:
+        step = state.step_in(state.top_of(entry.path))
+    except (Broken, Unknown, OSError):
+        return [None] if entry.bytes == 0 or _begins_as_zip(entry.path) else []
+    return [] if step is None else [step]
+
+
+def _begins_as_zip(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return torch_zip.is_one(file.read(4))
+    except OSError:
+        return False
+
+
+def _is_one(entry: Entry) -> bool:
+    return not entry.is_folder and entry.name.endswith(SUFFIXES) and not names.is_unfinished(entry.name)

@@ -1,0 +1,115 @@
+"""Moves damaged checkpoints out of a training's way, and back: by rename, on their own file system.
+
+    CHECKPOINTS/.outlast/quarantine/NAME
+
+A framework that looks for the newest checkpoint by name must not find one that is proven to be torn. Nothing is ever
+deleted here. Knows folders and open files. Refuses to judge a checkpoint.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from outlast.disk import files
+from outlast.errors import NotFound, RefusedError
+
+OWN, QUARANTINE = ".outlast", "quarantine"
+LOOK_AGAIN_S = 0.5
+FILES_LOOKED_AT = 20_000
+
+
+def quarantine_of(root: Path) -> Path:
+    return root / OWN / QUARANTINE
+
+
+def quarantine(path: Path) -> Path:
+    """Move it there; where it lies then. Raises RefusedError (somebody still writes it), WorldError."""
+    before = _marks(path)
+    writer = writer_of(path)
+    if writer is None:
+        time.sleep(LOOK_AGAIN_S)
+        writer = writer_of(path)
+    if writer is not None:
+        raise RefusedError(f"{path} is not moved: process {writer} has it open for writing")
+    if _marks(path) != before:
+        raise RefusedError(f"{path} is not moved: somebody still writes it")
+    folder = quarantine_of(path.parent)
+    target = _free(folder / path.name)
+    files.make_directory(str(folder))
+    files.move(str(path), str(target))
+    return target
+
+
+def restore(root: Path, name: str) -> Path:
+    """Move it back; where it lies then. Raises NotFound, RefusedError (its name is taken), WorldError."""
+    source, target = quarantine_of(root) / name, root / name
+    if not os.path.lexists(source):
+        there = ", ".join(quarantined(root)) or "nothing"
+        raise NotFound(f"{source}: there is none; in quarantine: {there}")
+    if os.path.lexists(target):
+        raise RefusedError(f"{target} is there already: move it away first, nothing is overwritten")
+    files.move(str(source), str(target))
+    return target
+
+
+def quarantined(root: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(quarantine_of(root)))
+    except OSError:
+        return []  # there is none, or nobody may look
+
+
+def writer_of(path: Path) -> int | None:
+    """A process of this host that has a file of it open for writing, as far as we may see."""
+    inside = os.path.realpath(path)
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        for number in _listed(f"/proc/{pid}/fd"):
+            try:
+                target = os.readlink(f"/proc/{pid}/fd/{number}")
+                if target != inside and not target.startswith(f"{inside}/"):
+                    continue
+                flags = Path(f"/proc/{pid}/fdinfo/{number}").read_text()
+            except OSError:
+                continue  # closed meanwhile, or not ours to see
+            if int(flags.partition("flags:")[2].split()[0], 8) & os.O_ACCMODE != os.O_RDONLY:
+                return int(pid)
+    return None
+
+
+def _listed(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []  # gone, or of another user
+
+
+def _marks(path: Path) -> list[tuple[str, int, int]]:
+    return list(_walk(path))
+
+
+def _walk(path: Path) -> Iterator[tuple[str, int, int]]:
+    if not path.is_dir():
+        status = path.lstat()
+        yield str(path), status.st_size, status.st_mtime_ns
+        return
+    seen = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            seen += 1
+            if seen > FILES_LOOKED_AT:
+                return
+            try:
+                status = os.lstat(os.path.join(folder, name))
+            except OSError:
+                continue
+            yield os.path.join(folder, name), status.st_size, status.st_mtime_ns
+
+
+def _free(path: Path) -> Path:
+    """That name, or one beside it that nobody has."""
+    found, number = path, 1
+    while os.path.lexists(found):
+        number += 1
+        found = path.with_name(f"{path.name}.{number}")
+    return found

@@ -1,0 +1,209 @@
+"""A file that `torch.save` wrote (since 1.6): a zip of uncompressed records, with the numbers' CRC-32 beside them.
+
+    NAME/data.pkl      the pickle; tensors in it refer to records by key
+    NAME/data/KEY      the bytes of one storage
+    NAME/version, NAME/byteorder, NAME/.format_version, NAME/.storage_alignment, NAME/.data/serialization_id
+
+Format: torch.serialization and caffe2/serialize/inline_container.cc; zip by PKWARE's APPNOTE.TXT. CRCs are all zero
+where `torch.serialization.set_crc32_options(False)` was set: then nothing proves the numbers.
+
+Knows records and checks them. Refuses to know what a state dict is for.
+"""
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from isal import isal_zlib
+
+from outlast.checkpoints.parts import numbers, pickles, tensors
+from outlast.checkpoints.parts.faults import Broken, Unknown
+from outlast.checkpoints.parts.pickles import Stored
+from outlast.checkpoints.parts.reading import Deadline, Opened
+from outlast.checkpoints.parts.reading import opened as opened_file
+
+PICKLE_MAX = 1 << 28
+NO_ZIP = (zipfile.BadZipFile, struct.error, UnicodeDecodeError, ValueError, NotImplementedError, EOFError)
+SIGNATURE = b"PK\x03\x04"
+LOCAL = struct.Struct("<4s5H3I2H")
+
+
+class Record(NamedTuple):
+    """`at`: where its bytes begin in the file."""
+
+    name: str
+    at: int
+    size: int
+    crc: int
+
+
+class TorchZip:
+    """`records` by their names without the leading folder; `said`: what the pickle says; `names`: the classes and
+    functions in it. A whole one has every storage that the pickle refers to."""
+
+    def __init__(self, file: Opened, records: dict[str, Record]) -> None:
+        """Raises Broken, Unknown, OSError."""
+        self._file, self.records = file, records
+        pickle = records["data.pkl"]
+        if pickle.size > PICKLE_MAX:
+            raise Unknown(f"its pickle has {pickle.size} bytes")
+        body = file.at(pickle.at, pickle.size)
+        if self.has_checksums and isal_zlib.crc32(body) != pickle.crc:
+            raise Broken("record data.pkl: its CRC-32 does not match")
+        self.said, self.names = pickles.read(body)
+        self.stored = {each.key: each for each in stored_in(self.said)}
+        for stored in self.stored.values():
+            self._check(stored)
+
+    def _check(self, stored: Stored) -> None:
+        record = self.records.get(f"data/{stored.key}")
+        if record is None:
+            raise Broken(f"record data/{stored.key}, to which its pickle refers, is not there")
+        size = stored.count * (numbers.SIZES[stored.kind] if stored.kind else 1)
+        if record.size != size:
+            raise Broken(f"record data/{stored.key} has {record.size} bytes, and should have {size}")
+
+    @property
+    def has_checksums(self) -> bool:
+        """Whether something proves the numbers."""
+        sized = [record for record in self.records.values() if record.size]
+        return not sized or any(record.crc for record in sized)
+
+    def tensors(self) -> list[tensors.Tensor]:
+        return list(tensors.tensors_in(self.said))
+
+    def check_content(self, *, finite: Callable[[str], bool] | None = None) -> list[str]:
+        """All records against their CRC-32; and in one go, of tensors whose name `finite` accepts, the names of those
+        that hold a number which is not finite. Raises Broken, Unknown, OSError."""
+        wanted: dict[str, list[tensors.Tensor]] = {}
+        for tensor in self.tensors() if finite is not None else ():
+            if (
+                tensor.kind
+                and numbers.is_floating(tensor.kind)
+                and finite is not None
+                and finite(tensor.name)
+            ):
+                wanted.setdefault(f"data/{tensor.stored.key}", []).append(tensor)
+        ill: dict[str, None] = {}
+        for key, record in self.records.items():
+            crc, at, here = 0, 0, wanted.get(key, [])
+            for piece in self._file.pieces(record.at, record.size):
+                crc = isal_zlib.crc32(piece, crc)
+                if here and not numbers.are_finite(here[0].kind, piece):
+                    ill |= dict.fromkeys(_ill_in(here, piece, at))
+                at += len(piece)
+            if self.has_checksums and crc != record.crc:
+                raise Broken(f"record {record.name}: its CRC-32 does not match")
+        return list(ill)
+
+
+def _ill_in(here: list[tensors.Tensor], piece: memoryview, at: int) -> Iterator[str]:
+    """The names of those to which a number of the piece belongs that is not finite: a storage may be longer than what
+    is saved of it, and what lies there is nobody's."""
+    kind = here[0].kind
+    places = (
+        numbers.not_finite(kind, piece) // (2 if kind in numbers.PARTS else 1) + at // numbers.SIZES[kind]
+    )
+    for tensor in here:
+        if ((places >= tensor.first) & (places < tensor.last)).any():
+            yield tensor.name
+
+
+def is_one(head: bytes) -> bool:
+    """By the first bytes of a file."""
+    return head.startswith(SIGNATURE)
+
+
+@contextmanager
+def opened(path: str, deadline: Deadline) -> Iterator[TorchZip]:
+    """A whole one, as far as its structure tells. Raises Broken, Unknown, OSError."""
+    with opened_file(path, deadline) as file:
+        yield whole(file)
+
+
+def check_plain(file: Opened, level: int) -> None:
+    """Another zip (.npz): its directory, and from level 1 on each member's CRC-32. Raises Broken, Unknown, OSError."""
+    try:
+        with zipfile.ZipFile(_Window(file, 0, file.size)) as found:
+            bad = found.testzip() if level > 0 else None
+    except (*NO_ZIP, zlib.error) as error:
+        raise Broken(f"it is no whole zip ({str(error)[:99]}): cut off, or overwritten") from error
+    if bad is not None:
+        raise Broken(f"member {bad}: its CRC-32 does not match")
+
+
+def whole(file: Opened, begin: int = 0, count: int | None = None) -> TorchZip:
+    """The one that the file is, or that lies inside of it. Raises Broken, Unknown, OSError."""
+    return TorchZip(file, _records(file, begin, count))
+
+
+class _Window(io.RawIOBase):
+    """A part of a file, as zipfile wants it."""
+
+    def __init__(self, file: Opened, begin: int, count: int) -> None:
+        self._file, self._begin, self._count, self._at = file, begin, count, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = max(0, offset + (0, self._at, self._count)[whence])
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, count: int = -1) -> bytes:
+        left = max(0, self._count - self._at)
+        count = left if count is None or count < 0 else min(count, left)
+        found = self._file.at(self._begin + self._at, count) if count else b""
+        self._at += len(found)
+        return found
+
+
+def _records(file: Opened, begin: int, count: int | None) -> dict[str, Record]:
+    count = file.size if count is None else count
+    if count == 0:
+        raise Broken("it is empty")
+    try:
+        with zipfile.ZipFile(_Window(file, begin, count)) as found:
+            infos, end = found.infolist(), begin + found.start_dir
+    except NO_ZIP as error:
+        raise Broken(f"it is no whole zip ({str(error)[:99]}): cut off, or overwritten") from error
+    records: dict[str, Record] = {}
+    for info in infos:
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+            raise Unknown(f"record {info.filename} is compressed: torch does not write it so")
+        head = file.at(begin + info.header_offset, LOCAL.size)
+        if not head.startswith(SIGNATURE):
+            raise Broken(f"record {info.filename}: its header is not there")
+        at = begin + info.header_offset + LOCAL.size + sum(LOCAL.unpack(head)[-2:])
+        if at + info.file_size > end:
+            raise Broken(f"record {info.filename} reaches beyond the end")
+        records[info.filename.partition("/")[2]] = Record(info.filename, at, info.file_size, info.CRC)
+    if "data.pkl" not in records:
+        raise Unknown("a zip without a data.pkl: torch.save did not write it")
+    return records
+
+
+def stored_in(said: Any) -> Iterator[Stored]:
+    """All storages to which it refers, each once."""
+    seen: set[int] = set()
+    keys: set[str] = set()
+    left = [said]
+    while left:
+        value = left.pop()
+        if isinstance(value, Stored):
+            if value.key not in keys:
+                keys.add(value.key)
+                yield value
+        elif isinstance(value, (dict, list, tuple, set, frozenset, pickles.Named)) and id(value) not in seen:
+            seen.add(id(value))
+            left.extend(pickles.inside(value))

@@ -1,0 +1,35 @@
+"""What lies under a folder of checkpoints, by all formats: each candidate once, by the most particular of them.
+
+Refuses to judge what it finds.
+"""
+
+import resource
+from collections.abc import Iterable
+from pathlib import Path
+
+from outlast.facts import Candidate
+from outlast.seams import CheckpointFormat
+
+
+def survey(
+    formats: Iterable[CheckpointFormat], root: Path, limit: int
+) -> list[tuple[Candidate, CheckpointFormat]]:
+    """Newest step first; what tells no step comes first of all, for it may be the newest. Raises WorldError."""
+    found: dict[str, tuple[Candidate, CheckpointFormat]] = {}
+    for each in formats:
+        for candidate in each.find(root, limit):
+            found.setdefault(candidate.path, (candidate, each))
+    return sorted(found.values(), key=lambda pair: _age(pair[0]), reverse=True)
+
+
+def limit_memory(most: int) -> None:
+    """Of this process: what a hostile pickle asks for beyond that, it does not get."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
+def _age(candidate: Candidate) -> tuple[bool, int, int, str]:
+    step = candidate.step
+    return step is None, step or 0, candidate.newest_mtime_ns, candidate.path

@@ -1,0 +1,83 @@
+"""Planted bugs of the look at checkpoints before a training resumes. Each is a Mutant as in `registry`."""
+
+from tests.mutants.plant import Mutant, Patch
+
+DAMAGE, READY = "tests/contract/test_checkpoint_damage.py", "tests/unit/work/test_ready.py"
+LIVE = "tests/live/test_checkpoints.py"
+
+CHECKPOINTS = (
+    Mutant(
+        "checksums-are-not-compared",
+        "a flipped bit in what torch saved is resumed from",
+        (
+            Patch(
+                "checkpoints/parts/torch_zip.py",
+                "            if self.has_checksums and crc != record.crc:\n",
+                "            if self.has_checksums and crc < 0:\n",
+            ),
+        ),
+        (f"{LIVE} -k l50", f"{DAMAGE} -k flipped"),
+    ),
+    Mutant(
+        "what-is-written-last-is-not-looked-for",
+        "a checkpoint of the Hugging Face Trainer that was cut off before its state is whole",
+        (
+            Patch(
+                "checkpoints/formats/hf_trainer.py",
+                "    if STATE not in names:\n",
+                "    if STATE not in names and names == frozenset():\n",
+            ),
+        ),
+        (f"{DAMAGE} -k missing",),
+    ),
+    Mutant(
+        "a-pickle-imports-what-it-names",
+        "whoever looks at a hostile file runs it",
+        (
+            Patch(
+                "checkpoints/parts/pickles.py",
+                "        plain = PLAIN.get((module, name))\n",
+                "        if not module.startswith(('torch', 'collections')):\n"
+                "            return super().find_class(module, name)\n"
+                "        plain = PLAIN.get((module, name))\n",
+            ),
+        ),
+        (f"{DAMAGE} -k hostile",),
+    ),
+    Mutant(
+        "torn-ones-stay-where-they-are",
+        "a framework that picks the newest by name takes the torn one",
+        (
+            Patch(
+                "work/ready.py",
+                "        reasons += _out_of_the_way(looked)\n",
+                "        reasons += _out_of_the_way(())\n",
+            ),
+        ),
+        (f"{READY} -k moved", f"{LIVE} -k r3"),
+    ),
+    Mutant(
+        "nan-is-a-number",
+        "weights that are not finite are resumed from",
+        (
+            Patch(
+                "checkpoints/parts/torch_zip.py",
+                "                if here and not numbers.are_finite(here[0].kind, piece):\n",
+                "                if here and not here[0].kind:\n",
+            ),
+        ),
+        (f"{LIVE} -k r12", f"{DAMAGE} -k finite"),
+    ),
+    Mutant(
+        "all-checkpoints-are-read",
+        "before each start the content of every old checkpoint is read",
+        (
+            Patch(
+                "work/ready.py",
+                "        if is_usable(candidate, verdict):\n            break\n",
+                "",
+            ),
+        ),
+        (f"{READY} -k only_as_many",),
+    ),
+)
