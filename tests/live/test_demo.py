@@ -1,4 +1,4 @@
-"""The demo as a newcomer sees it: killed, hung, orphaned, and the same loss to the last digit."""
+"""The demo as a newcomer sees it: killed, hung, its checkpoint damaged, orphaned, and the same loss to the last digit."""
 
 import json
 import os
@@ -39,6 +39,9 @@ def test_the_demo_hangs_once_shows_the_line_where_it_stood_and_ends_as_if_left_a
         lives = re.findall(r"^  attempt \d: (.*)", out, re.MULTILINE)
         ends = [re.findall(r"failed|finished", life)[0] for life in lives]
         assert ends == ["failed", "failed", "finished"]
+        assert "from step-000125" in lives[2], "the newest one, step-000150, was damaged"
+        assert re.search(r"^     torn: model\.npz: .*CRC-32 does not match$", out, re.MULTILINE)
+        assert os.listdir(tmp_path / "survivor" / ".outlast" / "quarantine") == ["step-000150"]
         losses = re.findall(r"^  (?:left alone: |survivor:   )(loss .*)", out, re.MULTILINE)
         assert len(losses) == 2
         assert losses[0] == losses[1]

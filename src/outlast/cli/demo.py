@@ -64,7 +64,7 @@ class _Tour:
         _say("First left alone, without outlast:")
         alone = self._train_alone()
         _told("  ", alone)
-        _say("Now under `outlast run`, in a terminal of its own; it will be hurt four times:")
+        _say("Now under `outlast run`, in a terminal of its own; it will be hurt five times:")
         terminal = _Terminal(self._command(), self._root)
         run = self._wait("the run to be accepted", self._newest_run)
         self._wait_for_step(run, KILL_TRAINING_AT)
@@ -133,6 +133,7 @@ class _Tour:
             f"uses no CPU, and it would stand there for ever. This run was told to wait for {STALL_LIMIT_S} s "
             f"(--stall-limit train={STALL_LIMIT_S}s); without that it is 10 minutes, later what the run has taught."
         )
+        hung, damaged = _attempt(run), self._flip_a_bit()
         incident = self._wait("the hang to be noticed", lambda: _incident(run))
         _print(
             *_wrapped(
@@ -141,6 +142,32 @@ class _Tour:
             *_wrapped(words.culprit(incident["culprit"]), "     "),
             *_source(incident["ranks"][0]),
             *_wrapped("`outlast why` tells the same; the stacks of all its threads are kept.", "     "),
+        )
+        self._wait("a third attempt", lambda: _attempt(run) > hung)
+        self._show_what_was_resumed_from(run, damaged)
+
+    def _flip_a_bit(self) -> Path:
+        """In the weights of the newest checkpoint, as a bad disk or cable does."""
+        newest = max((self._root / "survivor").glob("step-*"))
+        weights = newest / "model.npz"
+        body = bytearray(weights.read_bytes())
+        body[len(body) // 2] ^= 1
+        weights.write_bytes(body)
+        _say(
+            f"-> While it stands there, one bit of its newest checkpoint is flipped, in {newest.name}/model.npz."
+        )
+        return newest
+
+    def _show_what_was_resumed_from(self, run: RunFolder, damaged: Path) -> None:
+        started = files.read(run.attempt(_attempt(run)).started) or {}
+        found = [reason for reason in started.get("resume_reasons") or () if str(damaged) in reason]
+        resumed = os.path.basename(started.get("resumed_from") or "nothing")
+        _print(
+            *_wrapped(
+                f"-> Before it goes on, outlast reads what it is to go on from. Of {damaged.name} it says:"
+            ),
+            *_wrapped(found[0].removeprefix(f"{damaged}: ") if found else "nothing", "     "),
+            *_wrapped(f"It is moved aside, and the training resumes from {resumed}.", "     "),
         )
 
     def _kill_supervisor(self) -> None:
