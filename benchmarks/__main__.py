@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("restart", "hang", "training_time", "runner_cpu", "listing", "fold", "memory", "step_cost")
+NAMES = ("restart", "hang", "verify", "training_time", "runner_cpu", "listing", "fold", "memory", "step_cost")
 
 
 def main(names: list[str]) -> int:

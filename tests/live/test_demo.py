@@ -1,4 +1,4 @@
-"""The demo as a newcomer sees it: killed, hung, its checkpoint damaged, orphaned, and the same loss to the last digit."""
+"""The demo as a newcomer sees it: killed, hung, damaged, orphaned, and the same loss to the last digit."""
 
 import json
 import os

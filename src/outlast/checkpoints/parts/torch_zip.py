@@ -33,10 +33,10 @@ LOCAL = struct.Struct("<4s5H3I2H")
 
 
 class Record(NamedTuple):
-    """`at`: where its bytes begin in the file."""
+    """`header_at`: where its own header begins in the file, with its bytes behind."""
 
     name: str
-    at: int
+    header_at: int
     size: int
     crc: int
 
@@ -51,13 +51,21 @@ class TorchZip:
         pickle = records["data.pkl"]
         if pickle.size > PICKLE_MAX:
             raise Unknown(f"its pickle has {pickle.size} bytes")
-        body = file.at(pickle.at, pickle.size)
+        body = file.at(self.begin_of(pickle), pickle.size)
         if self.has_checksums and isal_zlib.crc32(body) != pickle.crc:
             raise Broken("record data.pkl: its CRC-32 does not match")
         self.said, self.names = pickles.read(body)
         self.stored = {each.key: each for each in stored_in(self.said)}
         for stored in self.stored.values():
             self._check(stored)
+
+    def begin_of(self, record: Record) -> int:
+        """Where its bytes begin. Read when they are: on a cold disk a leap to each header would cost more than all the
+        rest. Raises Broken, OSError."""
+        head = self._file.at(record.header_at, LOCAL.size)
+        if not head.startswith(SIGNATURE):
+            raise Broken(f"record {record.name}: its header is not there")
+        return record.header_at + LOCAL.size + int(sum(LOCAL.unpack(head)[-2:]))
 
     def _check(self, stored: Stored) -> None:
         record = self.records.get(f"data/{stored.key}")
@@ -91,7 +99,7 @@ class TorchZip:
         ill: dict[str, None] = {}
         for key, record in self.records.items():
             crc, at, here = 0, 0, wanted.get(key, [])
-            for piece in self._file.pieces(record.at, record.size):
+            for piece in self._file.pieces(self.begin_of(record), record.size):
                 crc = isal_zlib.crc32(piece, crc)
                 if here and not numbers.are_finite(here[0].kind, piece):
                     ill |= dict.fromkeys(_ill_in(here, piece, at))
@@ -178,16 +186,13 @@ def _records(file: Opened, begin: int, count: int | None) -> dict[str, Record]:
     except NO_ZIP as error:
         raise Broken(f"it is no whole zip ({str(error)[:99]}): cut off, or overwritten") from error
     records: dict[str, Record] = {}
-    for info in infos:
+    for info in sorted(infos, key=lambda each: each.header_offset):
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
             raise Unknown(f"record {info.filename} is compressed: torch does not write it so")
-        head = file.at(begin + info.header_offset, LOCAL.size)
-        if not head.startswith(SIGNATURE):
-            raise Broken(f"record {info.filename}: its header is not there")
-        at = begin + info.header_offset + LOCAL.size + sum(LOCAL.unpack(head)[-2:])
-        if at + info.file_size > end:
+        header_at = begin + info.header_offset
+        if header_at + LOCAL.size + len(info.filename) + info.file_size > end:
             raise Broken(f"record {info.filename} reaches beyond the end")
-        records[info.filename.partition("/")[2]] = Record(info.filename, at, info.file_size, info.CRC)
+        records[info.filename.partition("/")[2]] = Record(info.filename, header_at, info.file_size, info.CRC)
     if "data.pkl" not in records:
         raise Unknown("a zip without a data.pkl: torch.save did not write it")
     return records
