@@ -152,7 +152,7 @@ class _Tour:
         weights = newest / "model.npz"
         body = bytearray(weights.read_bytes())
         body[len(body) // 2] ^= 1
-        weights.write_bytes(body)
+        files.replace_bytes(str(weights), bytes(body))
         _say(
             f"-> While it stands there, one bit of its newest checkpoint is flipped, in {newest.name}/model.npz."
         )
