@@ -78,6 +78,11 @@ JUDGED = (
                 "        if not ranks or (series is not None and not any(_speaks(sample) for sample in ranks)):\n",
                 "        if not ranks:\n",
             ),
+            Patch(  # it would be seen to stand, later
+                "runner/telemetry.py",
+                "        self.is_lost = self._moves >= MOVES_LEAST and at_s - self._went_on_at_s < stands_s / 2\n",
+                "        self.is_lost = False\n",
+            ),
         ),
         (f"{HARD} l34",),
     ),
