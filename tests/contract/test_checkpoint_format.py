@@ -35,8 +35,10 @@ class Canary:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
-        return os.system, (f"touch {self.path}",)
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (
+            self.path,
+        )  # nothing that is known for a program: it must not be run all the same
 
 
 class Ground(NamedTuple):

@@ -80,7 +80,7 @@ JUDGED = (
             ),
             Patch(  # it would be seen to stand, later
                 "runner/telemetry.py",
-                "        self.is_lost = self._moves >= MOVES_LEAST and at_s - self._went_on_at_s < stands_s / 2\n",
+                "        self.is_lost = (self._moves >= MOVES_LEAST and is_late) or is_slow\n",
                 "        self.is_lost = False\n",
             ),
         ),
@@ -92,7 +92,7 @@ JUDGED = (
         (
             Patch(
                 "runner/telemetry.py",
-                "        self.is_lost = self._moves >= MOVES_LEAST and at_s - self._went_on_at_s < stands_s / 2\n",
+                "        self.is_lost = (self._moves >= MOVES_LEAST and is_late) or is_slow\n",
                 "        self.is_lost = False\n",
             ),
         ),

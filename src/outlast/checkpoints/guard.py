@@ -1,6 +1,7 @@
 """Moves damaged checkpoints out of a training's way, and back: by rename, on their own file system.
 
     CHECKPOINTS/.outlast/quarantine/NAME
+    CHECKPOINTS/.outlast/accepted/NAME.json    a person wants it resumed from, whatever is said of it
 
 A framework that looks for the newest checkpoint by name must not find one that is proven to be torn. Nothing is ever
 deleted here. Knows folders and open files. Refuses to judge a checkpoint.
@@ -12,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from outlast.disk import files
-from outlast.errors import NotFound, RefusedError
+from outlast.errors import NotFound, OutlastError, RefusedError
 
-OWN, QUARANTINE = ".outlast", "quarantine"
+SCHEMA = 1
+OWN, QUARANTINE, ACCEPTED = ".outlast", "quarantine", "accepted"
 LOOK_AGAIN_S = 0.5
 FILES_LOOKED_AT = 20_000
 
@@ -41,8 +43,27 @@ def quarantine(path: Path) -> Path:
     return target
 
 
+def accept(path: Path) -> None:
+    """A person says that it is to be resumed from as it is. Raises NotFound, WorldError."""
+    if not os.path.lexists(path):
+        raise NotFound(f"{path}: there is no such checkpoint")
+    folder = path.parent / OWN / ACCEPTED
+    files.make_directory(str(folder))
+    files.replace(str(folder / f"{path.name}.json"), {"schema": SCHEMA, "marks": _marks(path)})
+
+
+def is_accepted(path: Path) -> bool:
+    """By a person, and not changed since."""
+    try:
+        told = files.read(str(path.parent / OWN / ACCEPTED / f"{path.name}.json"))
+        return told is not None and told.get("marks") == [list(mark) for mark in _marks(path)]
+    except OutlastError:
+        return False  # what cannot be read was accepted by nobody
+
+
 def restore(root: Path, name: str) -> Path:
-    """Move it back; where it lies then. Raises NotFound, RefusedError (its name is taken), WorldError."""
+    """Move it back, accepted: else the next start would move it away again. Raises NotFound, RefusedError (its name is
+    taken), WorldError."""
     source, target = quarantine_of(root) / name, root / name
     if not os.path.lexists(source):
         there = ", ".join(quarantined(root)) or "nothing"
@@ -50,6 +71,7 @@ def restore(root: Path, name: str) -> Path:
     if os.path.lexists(target):
         raise RefusedError(f"{target} is there already: move it away first, nothing is overwritten")
     files.move(str(source), str(target))
+    accept(target)
     return target
 
 
@@ -85,7 +107,11 @@ def _listed(path: str) -> list[str]:
 
 
 def _marks(path: Path) -> list[tuple[str, int, int]]:
-    return list(_walk(path))
+    """Raises RefusedError: it is gone."""
+    try:
+        return sorted(_walk(path))
+    except OSError as error:
+        raise RefusedError(f"{path}: cannot be looked at: {error.strerror}") from error
 
 
 def _walk(path: Path) -> Iterator[tuple[str, int, int]]:

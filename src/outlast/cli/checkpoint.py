@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from outlast.checkpoints import guard
 from outlast.checkpoints.catalog import FORMATS
+from outlast.checkpoints.formats.dcp import DcpFormat
 from outlast.checkpoints.formats.folder import FolderFormat
+from outlast.checkpoints.parts import dcp_folder, listing
 from outlast.cli import quick, words
 from outlast.cli.parse import Parser, add_json
 from outlast.decide.resume import choose
@@ -43,8 +45,9 @@ Found = tuple[Candidate, "CheckpointFormat"]
 def add_checkpoint(parser: Parser) -> None:
     parser.add_argument(
         "what",
-        choices=("ls", "verify", "next", "restore"),
-        help="list with a quick look; read all of it; what a start would resume from; out of quarantine",
+        choices=("ls", "verify", "next", "accept", "restore"),
+        help="list with a quick look; read all of it; what a start would resume from; resume from this one whatever "
+        "is said of it; the same for one in quarantine",
     )
     parser.add_argument("target", metavar="PATH|RUN", help="a checkpoint, a folder of them, or a run")
     parser.add_argument("name", metavar="NAME", nargs="?", help="of what lies in quarantine (restore)")
@@ -60,6 +63,7 @@ def add_checkpoint(parser: Parser) -> None:
         "outlast checkpoint verify out/checkpoint-500",
         "outlast checkpoint verify @last --json | jq '.[] | select(.verdict != \"whole\")'",
         "outlast checkpoint next big",
+        "outlast checkpoint accept out/checkpoint-700",
         "outlast checkpoint restore out/ checkpoint-700",
     )
 
@@ -74,9 +78,13 @@ def checkpoint(arguments: Namespace) -> int:
     if arguments.what == "restore":
         print(f"outlast: moved back to {guard.restore(path, arguments.name)}", file=sys.stderr)
         return OK
+    if arguments.what == "accept":
+        guard.accept(path)
+        print(f"outlast: {path} will be resumed from as it is, until it changes", file=sys.stderr)
+        return OK
     level = arguments.level if arguments.level is not None else 0 if arguments.what == "ls" else 2
     if arguments.what == "next":
-        return _next(path, level, as_json=arguments.json)
+        return _next(path, _formats(arguments), level, as_json=arguments.json)
     judged = _judge(_found(path), level)
     rows = [_row(candidate, verdict) for candidate, verdict in judged]
     if arguments.json:
@@ -113,8 +121,10 @@ def _found(path: Path) -> list[Found]:
         return inside
     if path.is_dir() and not any(path.iterdir()):
         return []
-    status = path.stat()
-    return [(Candidate(str(path), plain.name, None, status.st_size, 1, status.st_mtime_ns), plain)]
+    status = path.lstat()
+    is_dcp = dcp_folder.is_one(listing.names_in(str(path)))
+    format_: CheckpointFormat = DcpFormat() if is_dcp else plain
+    return [(Candidate(str(path), format_.name, None, status.st_size, 1, status.st_mtime_ns), format_)]
 
 
 def _judge(found: Sequence[Found], level: int) -> list[tuple[Candidate, Verdict]]:
@@ -124,10 +134,20 @@ def _judge(found: Sequence[Found], level: int) -> list[tuple[Candidate, Verdict]
         ]
 
 
-def _next(path: Path, level: int, *, as_json: bool) -> int:
+def _formats(arguments: Namespace) -> Sequence[CheckpointFormat]:
+    """Those that the run allows; all for a path."""
+    if os.path.lexists(arguments.target):
+        return FORMATS
+    workspace = workspaces.existing(arguments.workspace)
+    spec = quick.record(workspace.run(quick.resolve(workspace, arguments.target)).record) or {}
+    wanted = (spec.get("resume") or {}).get("format", "auto")
+    return [each for each in FORMATS if wanted in ("auto", each.name)]
+
+
+def _next(path: Path, formats: Sequence[CheckpointFormat], level: int, *, as_json: bool) -> int:
     from outlast.work import ready
 
-    found = survey(FORMATS, path, CANDIDATES_MAX)
+    found = survey(formats, path, CANDIDATES_MAX)
     looked = ready.look(found, time.monotonic() + FOREVER_S, level)
     choice = choose(looked)
     older = len(found) - len(looked)

@@ -31,7 +31,8 @@ def choose(found: Sequence[tuple[Candidate, Verdict]], ever_had_checkpoint: bool
     if chosen is not None:
         return Choice(chosen, tuple(reasons))
     if ordered:
-        return Choice(None, tuple(reasons), f"{NO_VALID_CHECKPOINT}: {'; '.join(reasons)}")
+        way_out = "`outlast checkpoint accept PATH` resumes from one all the same"
+        return Choice(None, tuple(reasons), f"{NO_VALID_CHECKPOINT}: {'; '.join(reasons)} ({way_out})")
     if ever_had_checkpoint:
         why = "this run had checkpoints, and none is there now"
         return Choice(None, (why,), f"{NO_VALID_CHECKPOINT}: {why}")
@@ -42,9 +43,9 @@ def is_usable(candidate: Candidate, verdict: Verdict) -> bool:
     return _usable(candidate, verdict)[0]
 
 
-def _age(candidate: Candidate) -> tuple[int, int, str]:
+def _age(candidate: Candidate) -> tuple[int, int, int, str]:
     step = -1 if candidate.step is None else candidate.step
-    return step, candidate.newest_mtime_ns, candidate.path
+    return step, candidate.preference, candidate.newest_mtime_ns, candidate.path
 
 
 def _usable(candidate: Candidate, verdict: Verdict) -> tuple[bool, str]:

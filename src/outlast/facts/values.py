@@ -322,6 +322,7 @@ class Candidate(Fact):
     bytes: int = 0
     parts: int = 0
     newest_mtime_ns: int = 0
+    preference: int = 0  # of several of one step the one with most is meant
 
 
 class Whole(Fact):

@@ -130,7 +130,9 @@ class Judge:
         return self._stopping.ask(*self._sentence, now_s)
 
     def close(self) -> None:
-        """The training is over: keep what it taught."""
+        """The training is over: keep what it taught, and say whose steps it has made."""
+        self.patience.end(self._signs.samples(), self._signs.series)
+        self._signs.has_telemetry = self.patience.has_telemetry
         self._lessons.keep(self.patience.learned(), time.monotonic())
 
     def _declare(self, kind: str, why: str, want: str, decision: Mapping[str, Any]) -> None:

@@ -115,7 +115,7 @@ class Patience:
             is_gap = now_s - looked_s > GAP_POLLS * POLL_S
             self._recorder.note_span(looked_s - began_s, now_s - began_s, stopped=stopped, is_gap=is_gap)
             self._recorder.note(now_s - began_s, samples if ranks or self._is_identified else ())
-            if not self._had_pages:
+            if samples and samples[0].rank is None:
                 self._recorder.note_life(now_s - began_s, samples[0], self._life)
                 self._recorder.note_reached(now_s - began_s, samples[0].train_step, self._reached)
         return self._verdict()
@@ -166,8 +166,9 @@ class Patience:
         if sample.rank is not None and not self._had_pages:
             self._first_page_s = max(self._first_page_s, self._counted_s)
         if sample.rank is not None and None in self._clocks:  # what was guessed from the log has had its time
-            self._start_over()
-        clock = RankClock(sample, self._limits, self._reached, self._counted_s)
+            self._start_over(cut=self._had_pages)
+        waited_s = 0.0 if self._telemetry.is_lost else self._counted_s  # it went on all the time
+        clock = RankClock(sample, self._limits, self._reached, waited_s)
         clock.histories = self._gone.pop(sample.rank, clock.histories)
         if sample.rank is None and not self._is_identified and not self._had_pages:
             clock.elapse(self._counted_s, 0.0)  # whatever it is, it began with the attempt
@@ -175,11 +176,11 @@ class Patience:
         self._had_pages |= sample.rank is not None
         return True
 
-    def _start_over(self) -> None:
-        """What was seen was not what it seemed."""
+    def _start_over(self, *, cut: bool = False) -> None:
+        """What was seen was not what it seemed. `cut`: but what is seen from now on is only a part."""
         self._clocks.clear()
         if self._recorder is not None:
-            self._recorder.start_over()
+            self._recorder.start_over(self._looked_at_s - self._began_s if cut else 0.0)
 
     def _forget_the_gone(self, ranks: Sequence[Sample]) -> None:
         """A rank whose process is gone has no clock: those who wait for it have theirs."""
@@ -223,7 +224,7 @@ class Patience:
         ]
         if over and over[0][0].sample.rank is not None and self._telemetry.doubt(self._counted_s):
             self._forget_the_gone(())
-            self._start_over()
+            self._start_over(cut=True)
             return None
         if over:
             clock, timer = min(over, key=lambda found: _blame(found[0]))
@@ -237,7 +238,7 @@ class Patience:
     def _why_only_reported(self, clock: RankClock, timer: Timer) -> str | None:
         if timer.why == BY_A_PERSON:
             return None
-        if clock.knows_too_little:
+        if clock.knows_too_little and not self._telemetry.is_lost:
             return "too little is known of its steps to call that a hang"
         if timer.section == EXIT and self._is_first and len(self._clocks) == 1 and self._limits.world == 1:
             return "it said its last word, and nobody waits for it"
@@ -360,6 +361,11 @@ class Patience:
                 if why is not None:
                     return f"no progress for {timer.quiet_s / 60:.0f} min in section {timer.section}: {why}"
         return self._telemetry.note(self._counted_s)
+
+    def end(self, ranks: Sequence[Sample], series: int | None) -> None:
+        """The last look, when the training is over: nothing is judged any more."""
+        self._telemetry.speak(self._counted_s, ranks, series)
+        self._telemetry.end()
 
     @property
     def has_telemetry(self) -> bool:

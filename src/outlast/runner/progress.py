@@ -29,6 +29,7 @@ class Progress:
     def __init__(self, folder: AttemptFolder, target_step: int | None) -> None:
         self._path, self._target = folder.progress, target_step
         self._samples: list[tuple[float, int]] = []
+        self._counts: tuple[object, object] = ("", "")
         self._written: dict[str, Any] = {}
 
     def rate(self) -> float | None:
@@ -77,6 +78,9 @@ class Progress:
             shown |= self._of_the_sdk(first)
         else:
             shown |= self._of_the_output(signs)
+        if (shown["source"], shown.get("unit")) != self._counts:
+            self._counts = (shown["source"], shown.get("unit"))
+            self._samples.clear()  # another count than before
         self._add_pace(shown, now_s)
         return shown
 

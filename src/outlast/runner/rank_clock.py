@@ -282,7 +282,7 @@ class RankClock:
 
     def _root(self) -> Timer:
         name = self._stage(self.sample)
-        if name == INIT and self.steps and TRAIN in self._limits.declared():
+        if name == INIT and self.has_stepped and TRAIN in self._limits.declared():
             name = TRAIN  # a step that is made again; what a person said of steps holds for it, too
         return self._timer(name, self._stretch_s, None)
 

@@ -65,7 +65,9 @@ class Recorder:
             if len(spans) > SPANS_MAX:
                 self._cut_s = spans.pop(0)[1]
 
-    def start_over(self) -> None:
+    def start_over(self, cut_s: float = 0.0) -> None:
+        """`cut_s`: what was before is dropped, and was no mistake."""
+        self._cut_s = max(self._cut_s, cut_s)
         self._ranks.clear()
         self._signs = _Written()
 

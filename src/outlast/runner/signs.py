@@ -71,8 +71,10 @@ class Signs:
             return {}
         loss = self.known.loss if self.known.confidence in TRUSTED else None
         read: dict[str, Any] = {"read_step": self.read_step, "read_source": self.known.source}
-        if not self.has_telemetry:
-            read |= {"last_step": None, "total": None}  # where the page stood is not where the training was
+        if (
+            not self.has_telemetry
+        ):  # where the page stood is not where the training was, but the least that it made
+            read |= {"total": None} if self.read_step is None else {"total": None, "last_step": None}
         return read if loss is None or self.ranks.first is not None else {**read, "loss": loss}
 
     @property

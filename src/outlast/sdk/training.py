@@ -105,7 +105,7 @@ class Training(OnPage):
         arrived by itself. Any other value is left alone, and that loss is not known.
         """
         if step is None and not values:
-            if type(loss) is float:
+            if issubclass(type(loss), float):  # NumPy's float64 is one
                 for cell in self._cells:
                     cell[()] = loss
                     return

@@ -15,7 +15,7 @@ from outlast.checkpoints import guard
 from outlast.decide.resume import choose, is_usable
 from outlast.disk import files
 from outlast.errors import OutlastError, WorldError
-from outlast.facts import Candidate, Order, Torn, Verdict
+from outlast.facts import Candidate, Order, Torn, Verdict, Whole
 from outlast.facts.codec import from_record
 from outlast.seams import CheckpointFormat
 from outlast.work.survey import limit_memory, survey
@@ -24,7 +24,11 @@ CANDIDATES_MAX = 1000
 NAMES_SHOWN = 3
 NOT_RESUMED = "not resumed: "  # how a warning among the reasons begins; screens show it
 LEVEL = 2
-WITHIN_S, LEAST_S = 90.0, 5.0  # for all of them, less than the runner waits; and for each of them at least
+WITHIN_S, LATE_S, LEAST_S = (
+    80.0,
+    15.0,
+    5.0,
+)  # for all of them, with what is late less than the runner waits; for each
 MEMORY_MAX = 8 << 30
 
 
@@ -51,8 +55,9 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
     chosen_formats = [each for each in formats if resume.format in ("auto", each.name)]
     if not chosen_formats:
         raise WorldError(f"--checkpoints: there is no format named {resume.format}")
+    until_s = time.monotonic() + WITHIN_S
     found = survey(chosen_formats, Path(resume.root), CANDIDATES_MAX)
-    looked = look(found, time.monotonic() + WITHIN_S)
+    looked = look(found, until_s)
     choice = choose(looked, order.had_checkpoint)
     reasons = [*choice.reasons, *([] if found else _passed_over(resume.root))]
     if len(found) > len(looked):
@@ -70,14 +75,24 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
 def look(
     found: Iterable[tuple[Candidate, CheckpointFormat]], until_s: float, level: int = LEVEL
 ) -> list[tuple[Candidate, Verdict]]:
-    """At the newest first, and no further than the first that may be resumed from."""
-    looked = []
+    """At the newest first, and no further than the first that may be resumed from; when the time is over, only at the
+    structure of as many as can be had in some seconds."""
+    looked: list[tuple[Candidate, Verdict]] = []
     for candidate, format_ in found:
-        verdict = format_.inspect(candidate, level, max(LEAST_S, until_s - time.monotonic()))
+        left_s = until_s - time.monotonic()
+        if left_s < -LATE_S:
+            break
+        verdict = _verdict(candidate, format_, level if left_s > 0 else 0, max(LEAST_S, left_s))
         looked.append((candidate, verdict))
         if is_usable(candidate, verdict):
             break
     return looked
+
+
+def _verdict(candidate: Candidate, format_: CheckpointFormat, level: int, within_s: float) -> Verdict:
+    if candidate.step is not None and guard.is_accepted(Path(candidate.path)):
+        return Whole(0, notes=("accepted by a person",))
+    return format_.inspect(candidate, level, within_s)
 
 
 def _out_of_the_way(looked: Iterable[tuple[Candidate, Verdict]]) -> list[str]:

@@ -30,6 +30,6 @@ def limit_memory(most: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
-def _age(candidate: Candidate) -> tuple[bool, int, int, str]:
+def _age(candidate: Candidate) -> tuple[bool, int, int, int, str]:
     step = candidate.step
-    return step is None, step or 0, candidate.newest_mtime_ns, candidate.path
+    return step is None, step or 0, candidate.preference, candidate.newest_mtime_ns, candidate.path

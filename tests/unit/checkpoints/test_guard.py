@@ -52,6 +52,23 @@ def test_what_changes_while_we_look_stays(tmp_path: Path, monkeypatch: pytest.Mo
     assert path.exists()
 
 
+def test_what_a_person_accepted_is_accepted_until_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "step-8.pt"
+    path.write_text("half")
+    assert not guard.is_accepted(path)
+    guard.accept(path)
+    assert guard.is_accepted(path)
+    path.write_text("half, and more")
+    assert not guard.is_accepted(path)
+    with pytest.raises(NotFound, match="no such checkpoint"):
+        guard.accept(tmp_path / "step-9.pt")
+
+
+def test_what_vanishes_while_we_look_is_said(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="cannot be looked at"):
+        guard.quarantine(tmp_path / "step-8.pt")
+
+
 def test_who_only_reads_it_is_no_writer(tmp_path: Path) -> None:
     path = tmp_path / "step-8"
     path.mkdir()

@@ -89,6 +89,19 @@ def test_what_was_quarantined_is_shown_and_comes_back(desk: Desk, root: Path) ->
     assert desk.run("checkpoint", "restore", str(root), "step-100.npz")[0] == NOT_FOUND
 
 
+def test_one_that_a_person_accepts_is_what_next_names(desk: Desk, root: Path) -> None:
+    tear(root / "step-100.npz")
+    assert desk.run("checkpoint", "next", str(root))[1] == f"{root}/step-10.npz\n"
+    assert desk.run("checkpoint", "accept", str(root / "step-100.npz"))[0] == OK
+    assert desk.run("checkpoint", "next", str(root))[1] == f"{root}/step-100.npz\n"
+    assert desk.run("checkpoint", "accept", str(root / "step-9000.npz"))[0] == NOT_FOUND
+
+
+def test_a_link_to_nothing_is_unsure_and_no_bug(desk: Desk, root: Path) -> None:
+    (root / "notes.pt").symlink_to("nothing")
+    assert desk.run("checkpoint", "verify", str(root / "notes.pt"))[0] in (FAILED, UNKNOWN)
+
+
 def test_a_wrong_word_is_one_clear_line(desk: Desk, root: Path) -> None:
     assert desk.run("checkpoint", "restore", str(root))[0] == USAGE
     assert desk.run("checkpoint", "ls", str(root), "step-9.npz")[0] == USAGE

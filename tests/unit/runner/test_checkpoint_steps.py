@@ -2,6 +2,7 @@
 to resume from."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,12 +88,12 @@ def test_a_name_means_the_same_step_to_the_runner_and_to_who_chooses_what_to_res
     wanted = {**STEPS, **AS_FRAMEWORKS_WRITE_THEM}
     for name in NAMES:
         if name:
-            (tmp_path / name).mkdir()
+            (tmp_path / name / "full").mkdir(parents=True)
             assert (name, chosen_from(tmp_path)) == (name, [wanted[name]] if name in wanted else [])
             assert (name, step_of(name)) == (name, wanted.get(name))
-            (tmp_path / name).rmdir()
+            shutil.rmtree(tmp_path / name)
     for name in wanted:
-        (tmp_path / name).mkdir()
+        (tmp_path / name / "full").mkdir(parents=True)
     assert looks.new() == chosen_from(tmp_path) == sorted(wanted.values())
 
 

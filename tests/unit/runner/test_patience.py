@@ -520,6 +520,45 @@ def test_l34_a_log_that_has_the_word_is_judged_by_its_own_steps() -> None:
     assert declared(frozen(log=lambda second: min(second // 10, 60), declared_s=30.0)).limit_s == 30.0
 
 
+def test_l34_a_log_that_went_on_for_half_of_the_limit_and_then_stands_is_a_hang_all_the_same() -> None:
+    """The page steps once an epoch: by the time that it is missed, the log has long been silent, too."""
+    patience, stall = Patience([], 0.0), None
+    for second in range(1, 6000):
+        page = Sample(0, min(second, 1000) // 500)
+        stall = stall or patience.look(float(second), [page], series=min(second, 1320))
+    assert declared(stall).limit_s == 1800.0
+
+
+@pytest.mark.parametrize("every", [1, 10, 20, 25, 29])
+def test_l34_a_slow_log_is_heard_as_well(every: int) -> None:
+    assert frozen(log=lambda second: second // every) is None
+
+
+def test_l34_a_rank_that_leaves_gives_no_word_back_to_those_that_stand() -> None:
+    patience = Patience([], 0.0)
+    for second in range(1, 2000):
+        ranks = [Sample(rank, min(second, 100), world=2) for rank in ((0, 1) if second < 1500 else (0,))]
+        assert patience.look(float(second), ranks, series=second) is None, second
+
+
+def test_l34_the_last_word_of_a_page_that_was_lost_begins_its_exit() -> None:
+    patience, stall = Patience([("train", 30.0)], 0.0), None
+    for second in range(1, 4000):
+        page = Sample(0, min(second, 100), left=second > 500)
+        stall = stall or patience.look(float(second), [page], series=min(second, 500))
+    assert (declared(stall).section, declared(stall).limit_s) == ("exit", 1800.0)
+
+
+def test_l34_at_the_end_it_counts_whether_the_log_went_on_and_no_limit() -> None:
+    for last_step, has_telemetry in ((4, False), (30, True)):
+        patience = Patience([], 0.0)
+        for second in range(1, 30):
+            patience.look(float(second), [Sample(0, min(second, 4))], series=second)
+        assert patience.has_telemetry
+        patience.end([Sample(0, last_step)], 30)
+        assert patience.has_telemetry is has_telemetry
+
+
 def test_l34_no_telemetry_is_said_until_a_page_moves_again_and_has_the_word() -> None:
     patience = Patience([], 0.0)
 
@@ -533,7 +572,7 @@ def test_l34_no_telemetry_is_said_until_a_page_moves_again_and_has_the_word() ->
         looks([second], second, lambda second: second)
     assert looks(range(100, 500), 100, lambda second: second) is None
     assert patience.alert().startswith(
-        "no telemetry: no page has moved for 7 min, but the steps in the log go on"
+        "no telemetry: no page has moved for 7 min, but the steps in the log went on"
     )
     patience.look(500.0, [Sample(0, 100, left=True)], series=500)
     assert not patience.has_telemetry, "it leaves, and has said nothing of its steps"

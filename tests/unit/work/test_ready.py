@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from outlast.checkpoints import guard
 from outlast.checkpoints.catalog import FORMATS
 from outlast.checkpoints.formats.folder import FolderFormat
 from outlast.cli import words
 from outlast.disk import files
 from outlast.errors import WorldError
-from outlast.facts import AttemptId, Candidate, Order, Resume, RunId, Torn, Verdict, Whole
+from outlast.facts import AttemptId, Candidate, Order, Resume, RunId, Torn, Unsure, Verdict, Whole
 from outlast.facts.codec import to_record
 from outlast.seams import CheckpointFormat
 from outlast.work.ready import NOT_RESUMED, ready
@@ -107,6 +108,36 @@ def test_what_is_newer_and_torn_is_moved_out_of_the_way_and_nothing_else(tmp_pat
     assert sorted(os.listdir(root)) == [".outlast", "step-5", "step-6", "step-7"]
     assert f"{root}/step-8: moved to {root}/.outlast/quarantine/step-8" in chosen["reasons"]
     assert answer(tmp_path, formats=(Counting(),))["step"] == 7, "what lies there is no candidate any more"
+
+
+def test_what_a_person_accepted_or_brought_back_is_resumed_from_and_stays(tmp_path: Path) -> None:
+    for step in (6, 8):
+        save(tmp_path, f"step-{step}")
+    root = tmp_path / "saved"
+    assert answer(tmp_path, formats=(Counting(torn=(8,)),))["step"] == 6
+    guard.restore(root, "step-8")
+    chosen = answer(tmp_path, formats=(Counting(torn=(8,)),))
+    assert chosen["step"] == 8
+    assert "accepted by a person" in chosen["reasons"][0]
+
+
+def test_no_more_time_is_taken_than_the_runner_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+
+    class Slow(Counting):
+        def inspect(self, candidate: Candidate, level: int, within_s: float) -> Verdict:
+            nonlocal now_s
+            now_s += within_s
+            self.looked.append(candidate.step)
+            return Unsure(("it could not be read",))
+
+    monkeypatch.setattr("outlast.work.ready.time.monotonic", lambda: now_s)
+    for step in range(100):
+        save(tmp_path, f"step-{step}")
+    format_ = Slow()
+    assert answer(tmp_path, formats=(format_,))["refuse"].startswith("no_valid_checkpoint")
+    assert now_s < 110.0
+    assert 1 < len(format_.looked) < 9
 
 
 def test_where_none_is_whole_nothing_is_moved(tmp_path: Path) -> None:

@@ -13,21 +13,33 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from outlast.checkpoints.parts import listing, one_file
 from outlast.checkpoints.parts.faults import Broken, Unknown
-from outlast.checkpoints.parts.listing import Entry, Part
+from outlast.checkpoints.parts.listing import Entry, Folder, Part
+from outlast.checkpoints.parts.one_file import BESIDE
 from outlast.checkpoints.parts.reading import Deadline
-from outlast.facts import Candidate, Verdict
+from outlast.facts import Candidate, Verdict, Whole
 
 STATE, INCOMPLETE, ADAPTER = "trainer_state.json", "checkpoint-is-incomplete.txt", "adapter_config.json"
-OWN = frozenset({STATE, INCOMPLETE, "training_args.bin", "scheduler.pt", "optimizer.pt"})
+ARGUMENTS = "training_args.bin"
+CONFIGURATIONS = ("config.json", "adapter_config.json", "generation_config.json")
+OWN = frozenset({STATE, INCOMPLETE, ARGUMENTS})  # optimizer.pt and scheduler.pt are called so by many
 SINGLE = ("model.safetensors", "pytorch_model.bin", "adapter_model.safetensors", "adapter_model.bin")
 INDEXES = (
     "model.safetensors.index.json",
     "pytorch_model.bin.index.json",
     "adapter_model.safetensors.index.json",
 )
-SHARDED_STATE = re.compile(r"(?:optimizer|pytorch_model_fsdp)(?:_\d+)?|global_step\d+")
+FSDP = re.compile(r"(?:optimizer|pytorch_model_fsdp)_\d+")
+SHARDED_STATE = re.compile(
+    r"(?:optimizer|pytorch_model_fsdp)(?:_\d+)?|global_step\d+|rank\d+-of-\d+-optimizer\.pt"
+)
+KNOWN_BESIDE = frozenset({*OWN, *CONFIGURATIONS, "optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state.pth",
+    "README.md", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
+    "added_tokens.json", "chat_template.jinja"})  # fmt: skip
+SHARD = re.compile(r"(?:model|pytorch_model|adapter_model)-\d+-of-\d+\.(?:safetensors|bin)")
 RNG = re.compile(r"rng_state(?:_(\d+))?\.pth")
 NAME = re.compile(r"checkpoint-(\d{1,15})")
 
@@ -46,12 +58,21 @@ class HuggingFaceFormat:
 
         def recognises(entry: Entry) -> bool:
             names = folders.get(entry.path) or frozenset()
-            return bool(OWN & names) or (is_trainers and bool(names & {*SINGLE, *INDEXES, ADAPTER}))
+            return bool(OWN & names) or (
+                is_trainers and bool(names & {*SINGLE, *INDEXES, ADAPTER, "optimizer.pt"})
+            )
 
         return listing.candidates(root, limit, self.name, recognises, step_of)
 
     def inspect(self, candidate: Candidate, level: int, within_s: float) -> Verdict:
-        return listing.judged(candidate, lambda deadline: _parts(candidate, deadline), level, within_s)
+        verdict = listing.judged(candidate, lambda deadline: _parts(candidate, deadline), level, within_s)
+        if not isinstance(verdict, Whole) or any(map(_is_of_optimizer, listing.names_in(candidate.path))):
+            return verdict
+        return replace(verdict, notes=(*verdict.notes, "model only: the optimizer begins anew"))
+
+
+def _is_of_optimizer(name: str) -> bool:
+    return "optimizer" in name or name.startswith("global_step")
 
 
 def step_of(name: str) -> int | None:
@@ -59,7 +80,7 @@ def step_of(name: str) -> int | None:
     return int(found[1]) if found is not None else None
 
 
-def _parts(candidate: Candidate, deadline: Deadline) -> Iterable[Part]:
+def _parts(candidate: Candidate, deadline: Deadline) -> Iterable[Part | Folder]:
     path = candidate.path
     names = frozenset(os.listdir(path))
     if INCOMPLETE in names:
@@ -70,8 +91,10 @@ def _parts(candidate: Candidate, deadline: Deadline) -> Iterable[Part]:
     yield from _model(path, names, deadline)
     yield from _optimizer(path, names)
     for name in sorted(names):
-        if name.endswith((".json", ".safetensors", ".pt", ".pth")) and name not in SINGLE:
+        if name in CONFIGURATIONS or name.endswith((".pt", ".pth")):
             yield Part(name, os.path.join(path, name), _no_weight)
+    if ARGUMENTS in names:
+        yield Part(ARGUMENTS, os.path.join(path, ARGUMENTS), _no_weight, BESIDE)
 
 
 def _check_state(path: str, step: int | None, deadline: Deadline) -> None:
@@ -86,23 +109,44 @@ def _check_state(path: str, step: int | None, deadline: Deadline) -> None:
         raise Unknown(f"its name says step {step}, and {STATE} says {told}")
 
 
-def _model(path: str, names: frozenset[str], deadline: Deadline) -> Iterator[Part]:
+def _model(path: str, names: frozenset[str], deadline: Deadline) -> Iterator[Part | Folder]:
     for index in INDEXES:
         if index in names:
             for shard in _shards(os.path.join(path, index), index, deadline):
                 yield Part(shard, os.path.join(path, shard), _weight)
             return
+    if any(SHARD.fullmatch(name) for name in names):
+        raise Broken("shards of a model are there, and no index.json that says which belong to it")
     found = [name for name in SINGLE if name in names]
     if ADAPTER in names and not any(name.startswith("adapter_model") for name in found):
         raise Broken(f"{ADAPTER} is there, and no adapter_model")
     if ADAPTER not in names and any(name.startswith("adapter_model") for name in names):
         raise Broken(f"an adapter_model is there, and no {ADAPTER}")
-    if not found and not any(SHARDED_STATE.fullmatch(name) for name in names):
+    parts: list[Part | Folder] = [Part(name, os.path.join(path, name), _weight) for name in found]
+    for name in sorted(names):
+        parts += _below(path, name)
+    if parts or any(name.startswith("global_step") for name in names):
+        yield from parts
+    elif names <= KNOWN_BESIDE:
         raise Broken(
             "no model is there: neither " + ", ".join(SINGLE[:2]) + " nor an index of shards nor an adapter"
         )
-    for name in found:
-        yield Part(name, os.path.join(path, name), _weight)
+    else:
+        raise Unknown("no model is there by a name that is known here")
+
+
+def _below(path: str, name: str) -> list[Part | Folder]:
+    """An adapter by another name than `default`, or a model in shards of FSDP."""
+    folder = os.path.join(path, name)
+    inside = listing.names_in(folder)
+    if FSDP.fullmatch(name) and os.path.isdir(folder):
+        return [Folder(name, folder, _no_weight if name.startswith("optimizer") else _weight)]
+    if ADAPTER not in inside:
+        return []
+    weights = [each for each in ("adapter_model.safetensors", "adapter_model.bin") if each in inside]
+    if not weights:
+        raise Broken(f"{name}/{ADAPTER} is there, and no adapter_model")
+    return [Part(f"{name}/{each}", os.path.join(folder, each), _weight) for each in weights]
 
 
 def _shards(path: str, index: str, deadline: Deadline) -> list[str]:

@@ -9,51 +9,62 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from outlast.checkpoints.parts import listing, names, state
 from outlast.checkpoints.parts.faults import Broken, Unknown
 from outlast.checkpoints.parts.listing import Entry, Part
-from outlast.facts import Candidate, Verdict
+from outlast.facts import Candidate, Verdict, Whole
 
 MARK, NEEDED = "pytorch-lightning_version", ("epoch", "global_step", "state_dict")
 NAME = re.compile(r"epoch=\d+")
-STEP = re.compile(r"step=(\d{1,15})(?!\d)")
+STEP = re.compile(r"(?<![a-zA-Z_])step=(\d{1,15})(?!\d)")
+LOOKED_INTO = 64  # the newest
 
 
 class LightningFormat:
     name = "lightning"
 
     def find(self, root: Path, limit: int) -> list[Candidate]:
-        tops = {entry.name: _top(entry) for entry in listing.entries(root) if _may_be(entry)}
+        files = sorted(filter(_may_be, listing.entries(root)), key=lambda entry: entry.mtime_ns, reverse=True)
+        tops = {entry.name: _top(entry) for entry in files[:LOOKED_INTO]}
 
         def step_of(name: str) -> int | None:
+            """By its content: a metric may be called `step`, too."""
+            top = tops.get(name)
             found = STEP.search(name)
-            top = tops.get(name) or {}
-            return int(found[1]) if found is not None else state.step_in(top)
+            return state.step_in(top) if top is not None else int(found[1]) if found is not None else None
 
         def recognises(entry: Entry) -> bool:
             top = tops.get(entry.name)
-            return entry.name in tops and (bool(NAME.search(entry.name)) if top is None else MARK in top)
+            return _may_be(entry) and (MARK in top if top is not None else bool(NAME.search(entry.name)))
 
         return listing.candidates(root, limit, self.name, recognises, step_of)
 
     def inspect(self, candidate: Candidate, level: int, within_s: float) -> Verdict:
-        return listing.judged(candidate, lambda _: _parts(candidate), level, within_s)
+        verdict = listing.judged(candidate, lambda _: _parts(candidate), level, within_s)
+        if not isinstance(verdict, Whole) or "optimizer_states" in (
+            _top_of(candidate.path) or {"optimizer_states": 0}
+        ):
+            return verdict
+        return replace(verdict, notes=(*verdict.notes, "weights only: the optimizer begins anew"))
 
 
 def _parts(candidate: Candidate) -> Iterator[Part]:
     yield Part("", candidate.path, _is_weight)
-    top = state.top_of(candidate.path)
-    missing = [key for key in NEEDED if key not in top]
+    missing = [key for key in NEEDED if key not in state.top_of(candidate.path)]
     if missing:
         raise Broken(f"it holds no {', '.join(missing)}")
-    if top["global_step"] != candidate.step:
-        raise Unknown(f"its name says step {candidate.step}, and in it stands {top['global_step']}")
 
 
 def _top(entry: Entry) -> dict[Any, Any] | None:
+    return _top_of(entry.path)
+
+
+def _top_of(path: str) -> dict[Any, Any] | None:
     """None: it cannot be read."""
     try:
-        return state.top_of(entry.path)
+        return state.top_of(path)
     except (Broken, Unknown, OSError):
         return None
 

@@ -3,9 +3,6 @@
 Most loops keep the step at the top of what they save: a name that tells none is looked into.
 """
 
-import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from outlast.checkpoints.parts import listing, names, state, torch_zip
@@ -15,7 +12,15 @@ from outlast.facts import Candidate, Verdict
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".tar")
 LOOKED_INTO = 16  # of those whose names tell no step, the newest
-SAYS_STEP = re.compile(r"step[=_-]?\d", re.IGNORECASE)  # checkpoint_3 may be the third epoch's
+OWN_NAMES = (
+    "ckpt.pt",
+    "checkpoint.pt",
+    "last.ckpt",
+    "last.pt",
+    "latest.pt",
+    "checkpoint.pth",
+    "checkpoint.pth.tar",
+)
 
 
 class TorchFileFormat:
@@ -31,26 +36,25 @@ class TorchFileFormat:
             return told[name] if name in told else names.step_of(name)
 
         named = {entry.name for entry in files if entry.name in told or names.step_of(entry.name) is not None}
-        return listing.candidates(root, limit, self.name, lambda entry: entry.name in named, step_of)
+        return listing.candidates(
+            root, limit, self.name, lambda entry: entry.name in named, step_of, particular=2
+        )
 
     def inspect(self, candidate: Candidate, level: int, within_s: float) -> Verdict:
-        return listing.judged(candidate, lambda _: _parts(candidate), level, within_s)
-
-
-def _parts(candidate: Candidate) -> Iterator[Part]:
-    yield Part("", candidate.path, state.is_weight)
-    if SAYS_STEP.search(os.path.basename(candidate.path)):
-        told = state.step_in(state.top_of(candidate.path))
-        if told not in (None, candidate.step):
-            raise Unknown(f"its name says step {candidate.step}, and in it stands {told}")
+        part = Part("", candidate.path, state.is_weight)
+        return listing.judged(candidate, lambda _: [part], level, within_s)
 
 
 def _told(entry: Entry) -> list[int | None]:
     """The step that stands in it; None: it is a torn one of torch's, so nobody knows; nothing: it holds no step."""
+    if entry.bytes == 0:
+        return [None] if entry.name in OWN_NAMES else []
     try:
         step = state.step_in(state.top_of(entry.path))
-    except (Broken, Unknown, OSError):
-        return [None] if entry.bytes == 0 or _begins_as_zip(entry.path) else []
+    except Broken:
+        return [None] if _begins_as_zip(entry.path) else []
+    except (Unknown, OSError):
+        return []
     return [] if step is None else [step]
 
 

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from outlast.checkpoints.parts import pickles, torch_zip
 from outlast.checkpoints.parts.faults import Broken, Unknown
-from outlast.checkpoints.parts.one_file import CONTENT, FINITE, STRUCTURE, Checked
+from outlast.checkpoints.parts.one_file import CONTENT, FINITE, STRUCTURE, Checked, refuse_programs
 from outlast.checkpoints.parts.reading import Deadline, opened
+from outlast.checkpoints.parts.torch_zip import Looked
 
 METADATA = ".metadata"
 METADATA_MAX = 1 << 30
@@ -39,17 +40,19 @@ def check(path: str, level: int, deadline: Deadline, weighs: Callable[[str], boo
         by_file.setdefault(item.file, []).append(item)
     ill: list[str] = []
     notes: list[str] = []
+    count = 0
     for name, held in sorted(by_file.items()):
         try:
-            found, proven = _check_file(os.path.join(path, name), held, level, deadline, weighs)
+            looked, proven = _check_file(os.path.join(path, name), held, level, deadline, weighs)
         except FileNotFoundError as error:
             raise Broken(f"{name} is not there") from error
         except Broken as error:
             raise Broken(f"{name}: {error}") from error
-        ill += found
+        ill += looked.ill
+        count += looked.seen
         if not proven and level >= CONTENT:
             notes.append(f"{name}: nothing in it proves its content")
-    return Checked(STRUCTURE if notes else min(level, CONTENT), tuple(ill), tuple(notes[:1]))
+    return Checked(STRUCTURE if notes else min(level, CONTENT), count, tuple(ill), tuple(notes[:1]))
 
 
 def _items(path: str, deadline: Deadline) -> list[Item]:
@@ -58,7 +61,8 @@ def _items(path: str, deadline: Deadline) -> list[Item]:
         with opened(file_path, deadline) as file:
             if not 0 < file.size <= METADATA_MAX:
                 raise Broken(f"{METADATA} has {file.size} bytes")
-            said, _ = pickles.read(file.at(0, file.size))
+            said, names = pickles.read(file.at(0, file.size))
+            refuse_programs(names)
     except FileNotFoundError as error:
         raise Broken(f"{METADATA}, which is written last, is not there") from error
     except Broken as error:
@@ -92,9 +96,10 @@ def _state(value: Any) -> dict[str, Any]:
 
 def _check_file(
     path: str, items: list[Item], level: int, deadline: Deadline, weighs: Callable[[str], bool]
-) -> tuple[list[str], bool]:
-    """(names of what is not finite, whether checksums prove all of it)."""
+) -> tuple[Looked, bool]:
+    """(what was looked at, whether checksums prove all of it)."""
     ill: list[str] = []
+    count = 0
     is_proven = True
     with opened(path, deadline) as file:
         end = max(item.offset + item.length for item in items)
@@ -106,10 +111,12 @@ def _check_file(
                 continue
             try:
                 found = torch_zip.whole(file, item.offset, item.length)
-                wanted = weighs if level >= FINITE and weighs(item.name) else None
-                bad = found.check_content(finite=None if wanted is None else lambda _: True)
+                refuse_programs(found.names)
+                is_wanted = level >= FINITE and weighs(item.name)
+                looked = found.check_content(finite=(lambda _: True) if is_wanted else None)
             except Broken as error:
                 raise Broken(f"{item.name}: {error}") from error
             is_proven = is_proven and found.has_checksums
-            ill += [item.name] * bool(bad)
-    return ill, is_proven
+            count += looked.seen
+            ill += [item.name] * bool(looked.ill)
+    return Looked(count, tuple(ill)), is_proven

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 from outlast.checkpoints.parts import dcp_folder, names
 from outlast.checkpoints.parts.faults import Broken, Late, Unknown
-from outlast.checkpoints.parts.one_file import CONTENT, FINITE, STRUCTURE, Checked, check
+from outlast.checkpoints.parts.one_file import CONTENT, FINITE, NEEDED, STRUCTURE, Checked, check
 from outlast.checkpoints.parts.reading import Deadline
 from outlast.errors import WorldError
 from outlast.facts import Candidate, Torn, Unsure, Verdict, Whole
 
 ILL_SHOWN = NOTES_MAX = 3
+PARTICULAR, OTHERS = 4, 8  # of two candidates of one step the one that says more of itself is meant
 FILES_MAX = 1_000_000
 
 
@@ -40,7 +41,9 @@ def entries(root: Path) -> list[Entry]:
                     status = entry.stat()
                 except OSError as error:
                     if error.errno not in (errno.ENOENT, errno.ELOOP):
-                        raise
+                        found.append(
+                            Entry(entry.name, entry.path, False, 0, 0)
+                        )  # whoever opens it says what is wrong
                     continue  # deleted since it was listed, or a link to nothing or to itself
                 is_folder = stat.S_ISDIR(status.st_mode)
                 if is_folder or stat.S_ISREG(status.st_mode):
@@ -59,14 +62,28 @@ def candidates(
     kind: str,
     recognises: Callable[[Entry], bool],
     step_of: Callable[[str], int | None],
+    particular: int = PARTICULAR,
 ) -> list[Candidate]:
     """Those of the entries that are finished and recognised, newest step first. Raises WorldError."""
     found = [
-        Candidate(entry.path, kind, step_of(entry.name), entry.bytes, 1, entry.mtime_ns)
+        Candidate(
+            entry.path,
+            kind,
+            step_of(entry.name),
+            entry.bytes,
+            1,
+            entry.mtime_ns,
+            preference=particular
+            + names.is_exact(entry.name)
+            - OTHERS * names.is_beside_the_model(entry.name),
+        )
         for entry in entries(root)
         if not names.is_unfinished(entry.name) and recognises(entry)
     ]
-    found.sort(key=lambda each: (-1 if each.step is None else each.step, each.newest_mtime_ns), reverse=True)
+    found.sort(
+        key=lambda each: (-1 if each.step is None else each.step, each.preference, each.newest_mtime_ns),
+        reverse=True,
+    )
     return found[:limit]
 
 
@@ -78,16 +95,15 @@ def names_in(path: str) -> frozenset[str]:
         return frozenset()
 
 
-def files_below(path: str) -> Iterator[str]:
-    """All files, without following links to folders. Raises OSError."""
+def walk(path: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """All folders below with their folders and files, without following links to folders. Raises OSError."""
 
     def refuse(error: OSError) -> None:
         raise error
 
     for folder, folders, files in os.walk(path, onerror=refuse):
         folders.sort()
-        for name in sorted(files):
-            yield os.path.join(folder, name)
+        yield folder, folders, sorted(files)
 
 
 class Part(NamedTuple):
@@ -96,6 +112,7 @@ class Part(NamedTuple):
     name: str
     path: str
     weighs: Callable[[str], bool]
+    role: str = NEEDED
 
 
 class Folder(NamedTuple):
@@ -112,46 +129,54 @@ def judged(
     """`parts` raises Broken or Unknown for what is wrong beyond single files; each part is then checked: all for their
     structure, and then for their content as far as the time reaches."""
     deadline = Deadline(within_s)
-    reached, ill, notes = level, [], []
+    reached, count, ill, notes = level, 0, [], list[str]()
+    is_structure_whole = False
     try:
         found = list(islice(parts(deadline), FILES_MAX + 1))
         if len(found) > FILES_MAX:
             raise Unknown(f"it has more than {FILES_MAX} files")
         for part in found:
             _checked(part, STRUCTURE, deadline)
+        is_structure_whole = True
         for part in found if level > STRUCTURE else ():
             checked = _checked(part, level, deadline)
+            count += checked.seen
             ill += [_said(part.name, name) for name in checked.ill]
             notes += [_said(part.name, note) for note in checked.notes]
             reached = min(reached, checked.level)
     except Broken as error:
         return Torn((str(error),)) if os.path.lexists(candidate.path) else Unsure(("it is gone",))
     except Late as error:
-        if not found:
+        if not is_structure_whole:
             return Unsure((str(error),))
         return Whole(STRUCTURE, notes=(f"of its content not all was read: {error}",))
     except Unknown as error:
         return Unsure((str(error),))
     except OSError as error:
         return Unsure((f"cannot be read: {error.strerror or error}",))
+    except Exception as error:  # noqa: BLE001 - bytes that somebody else wrote: whatever they are, they end no start
+        return Unsure((f"cannot be judged ({type(error).__name__}: {str(error)[:99]})",))
     if ill:
         more = f" and {len(ill) - ILL_SHOWN} more" if len(ill) > ILL_SHOWN else ""
         notes.append(f"not finite: {', '.join(ill[:ILL_SHOWN])}{more}")
-    return Whole(
-        min(reached, CONTENT), finite=(not ill) if level >= FINITE else None, notes=tuple(notes[:NOTES_MAX])
-    )
+    finite = None if level < FINITE or not count else not ill
+    return Whole(min(reached, CONTENT), finite=finite, notes=tuple(notes[-NOTES_MAX:]))
 
 
 def _checked(part: Part | Folder, level: int, deadline: Deadline) -> Checked:
     try:
         if isinstance(part, Folder):
             return dcp_folder.check(part.path, level, deadline, part.weighs)
-        return check(part.path, level, deadline, part.weighs)
+        return check(part.path, level, deadline, part.weighs, part.role)
+    except Late:
+        raise
     except Broken as error:
         raise Broken(_said(part.name, str(error))) from error
     except Unknown as error:
         raise Unknown(_said(part.name, str(error))) from error
     except FileNotFoundError as error:
+        if isinstance(part, Part) and part.role != NEEDED:
+            return Checked(STRUCTURE, notes=("a link to nothing",))
         raise Broken(_said(part.name, "it is not there")) from error
     except OSError as error:
         raise Unknown(_said(part.name, f"it cannot be read: {error.strerror}")) from error

@@ -62,16 +62,18 @@ def are_finite(kind: str, data: memoryview) -> bool:
     return True
 
 
-def not_finite(kind: str, data: memoryview) -> np.ndarray[Any, Any]:
-    """The places of those that are not, counted in numbers; slower. For complex ones in halves."""
+def nans(kind: str, data: memoryview) -> np.ndarray[Any, Any]:
+    """The places of those that are no numbers, counted in numbers (for complex ones in halves); slower."""
     import numpy as np
 
     part = PARTS.get(kind, kind)
     if part in FLOATS:
-        return np.flatnonzero(~np.isfinite(np.frombuffer(data, FLOATS[part])))
+        return np.flatnonzero(np.isnan(np.frombuffer(data, FLOATS[part])))
     if part in MASKS:
         bits, mask = MASKS[part]
-        return np.flatnonzero((np.frombuffer(data, bits) & mask) == mask)
+        values = np.frombuffer(data, bits)
+        fraction = mask & -mask  # the lowest bit of the exponent: all below it is the fraction
+        return np.flatnonzero(((values & mask) == mask) & ((values & (fraction - 1)) != 0))
     return np.flatnonzero(np.isin(np.frombuffer(data, "u1"), NANS[part]))
 
 

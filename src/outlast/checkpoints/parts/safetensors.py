@@ -17,6 +17,7 @@ from outlast.checkpoints.parts import numbers
 from outlast.checkpoints.parts.faults import Broken, Unknown
 from outlast.checkpoints.parts.reading import Deadline, Opened
 from outlast.checkpoints.parts.reading import opened as opened_file
+from outlast.checkpoints.parts.torch_zip import Looked
 
 HEADER_MAX = 100_000_000  # the library's own limit
 KINDS = {
@@ -53,10 +54,9 @@ class Safetensors:
         self._file, self.header = file, file.at(8, length)
         self.tensors, self.metadata = _read_header(self.header, 8 + length, file.size)
 
-    def check_content(self, *, finite: Callable[[str], bool] | None = None) -> list[str]:
-        """The names of those tensors, of which `finite` accepts the name, that hold a number which is not finite.
-        Raises Broken, Unknown, OSError."""
-        ill = []
+    def check_content(self, *, finite: Callable[[str], bool] | None = None) -> Looked:
+        """The tensors whose name `finite` accepts. Raises Broken, Unknown, OSError."""
+        ill, count = [], 0
         for tensor in self.tensors:
             if not (
                 tensor.kind
@@ -65,9 +65,13 @@ class Safetensors:
                 and finite(tensor.name)
             ):
                 continue
-            if not all(numbers.are_finite(tensor.kind, piece) for piece in self._pieces(tensor)):
+            count += 1
+            if any(
+                not numbers.are_finite(tensor.kind, piece) and len(numbers.nans(tensor.kind, piece))
+                for piece in self._pieces(tensor)
+            ):
                 ill.append(tensor.name)
-        return ill
+        return Looked(count, tuple(ill))
 
     def _pieces(self, tensor: Tensor) -> Iterator[memoryview]:
         return self._file.pieces(tensor.begin, tensor.end - tensor.begin)
@@ -109,6 +113,8 @@ def _tensor(name: str, about: Any, base: int) -> Tensor:
     except (TypeError, KeyError, ValueError) as error:
         raise Broken(f"tensor {name}: its header makes no sense") from error
     if not is_sane:
+        raise Broken(f"tensor {name}: its header makes no sense")
+    if not isinstance(kind, str):
         raise Broken(f"tensor {name}: its header makes no sense")
     if kind in KINDS:
         bits = 8 * numbers.SIZES[KINDS[kind]]

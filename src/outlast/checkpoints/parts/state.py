@@ -3,17 +3,19 @@
 Knows the usual keys. Refuses to know frameworks.
 """
 
+import re
 from typing import Any
 
 from outlast.checkpoints.parts import torch_zip
 from outlast.checkpoints.parts.reading import Deadline
 
-STEP_KEYS = ("global_step", "step", "iter_num", "iteration", "iter", "num_updates", "steps")
+STEP_KEYS = ("global_step", "step", "iter_num", "iteration", "num_updates")
 LOOK_S = 10.0
-NO_WEIGHTS = (
-    "optim", "sched", "callback", "loop", "rng", "random", "scaler", "metric", "hyper", "hparam", "args", "config",
-    "history", "lr", "loss", "best",
-)  # fmt: skip
+NO_WEIGHTS = frozenset(
+    "callbacks callback loops rng random scaler metrics metric hyper hparams args config history lr loss best".split()
+)  # as the key at the top
+OPTIMIZERS = ("optim", "sched")  # as the beginning of any key
+WORDS = re.compile(r"[^a-zA-Z]+")
 
 
 def top_of(path: str) -> dict[Any, Any]:
@@ -23,10 +25,15 @@ def top_of(path: str) -> dict[Any, Any]:
 
 
 def step_in(top: dict[Any, Any]) -> int | None:
-    steps = [top[key] for key in STEP_KEYS if type(top.get(key)) is int]
-    return steps[0] if steps and steps[0] >= 0 else None
+    """None also where an epoch stands beside it and nothing says that the step counts on through all of them."""
+    for key in STEP_KEYS:
+        step = top.get(key)
+        if type(step) is int and step >= 0:
+            return None if key != "global_step" and "epoch" in top else step
+    return None
 
 
 def is_weight(name: str) -> bool:
-    """By the key at the top: moments of an optimizer, and scalars of callbacks that are infinite at first, are none."""
-    return not any(word in name.lower().partition(".")[0] for word in NO_WEIGHTS)
+    """By its keys: moments of an optimizer, and scalars of callbacks that are infinite at first, are none."""
+    keys = [word for word in WORDS.split(name.lower()) if word]
+    return not (keys and keys[0] in NO_WEIGHTS) and not any(key.startswith(OPTIMIZERS) for key in keys)

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from outlast.checkpoints.parts import numbers
 from outlast.checkpoints.parts.pickles import Named, Stored
 
-DEPTH_MAX = 64
+DEPTH_MAX, VISITS_MAX = 64, 5_000_000
 PARAMETERS = ("_rebuild_parameter", "_rebuild_parameter_with_state")
 TENSORS = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_qtensor")
-DTYPE_OF_V3 = 6
+DTYPE_OF_V3, ARGS_OF_TYPED = 6, 2
 
 
 class Tensor(NamedTuple):
@@ -30,32 +30,24 @@ class Tensor(NamedTuple):
     last: int
 
 
-def tensors_in(said: Any, name: str = "") -> Iterator[Tensor]:
-    """Depth first, each place once; what refers to itself is not followed."""
-    yield from _walk(said, name, [], set())
+def tensors_in(said: Any) -> Iterator[Tensor]:
+    """Depth first; what holds itself is not followed, and what is held at several places has several names."""
+    yield from _walk(said, "", (), iter(range(VISITS_MAX)))
 
 
-def scalars_in(said: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, float]]:
-    """Python floats, by name."""
-    if isinstance(said, float):
-        yield name, said
-    elif depth < DEPTH_MAX:
-        for key, value in _items(said):
-            yield from scalars_in(value, _joined(name, key), depth + 1)
-
-
-def _walk(value: Any, name: str, above: list[int], seen: set[int]) -> Iterator[Tensor]:
+def _walk(value: Any, name: str, above: tuple[int, ...], visits: Iterator[int]) -> Iterator[Tensor]:
     if isinstance(value, Named):
         tensor = _tensor(value, name)
         if tensor is not None:
             yield tensor
             return
     items = _items(value)
-    if not items or id(value) in seen or len(above) >= DEPTH_MAX:
+    if not items or id(value) in above or len(above) >= DEPTH_MAX:
         return
-    seen.add(id(value))
     for key, child in items:
-        yield from _walk(child, _joined(name, key), [*above, id(value)], seen)
+        if next(visits, None) is None:
+            return
+        yield from _walk(child, _joined(name, key), (*above, id(value)), visits)
 
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
@@ -79,6 +71,14 @@ def _tensor(value: Named, name: str) -> Tensor | None:
     args = value.args
     if value.module not in ("torch._utils", "torch._tensor"):
         return None
+    if (
+        value.name == "_rebuild_from_type_v2"
+        and len(args) > ARGS_OF_TYPED
+        and isinstance(args[ARGS_OF_TYPED], tuple)
+    ):
+        make = args[0]
+        is_known = isinstance(make, type) and issubclass(make, Named)
+        return _tensor(make(*args[ARGS_OF_TYPED]), name) if is_known else None
     if value.name in PARAMETERS and args and isinstance(args[0], Named):
         return _tensor(args[0], name)
     if value.name not in TENSORS or len(args) < 4 or not isinstance(args[0], Stored):

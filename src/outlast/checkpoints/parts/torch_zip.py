@@ -41,6 +41,13 @@ class Record(NamedTuple):
     crc: int
 
 
+class Looked(NamedTuple):
+    """`seen`: so many tensors' numbers were looked at; `ill`: the names of those that hold a NaN."""
+
+    seen: int = 0
+    ill: tuple[str, ...] = ()
+
+
 class TorchZip:
     """`records` by their names without the leading folder; `said`: what the pickle says; `names`: the classes and
     functions in it. A whole one has every storage that the pickle refers to."""
@@ -54,7 +61,12 @@ class TorchZip:
         body = file.at(self.begin_of(pickle), pickle.size)
         if self.has_checksums and isal_zlib.crc32(body) != pickle.crc:
             raise Broken("record data.pkl: its CRC-32 does not match")
-        self.said, self.names = pickles.read(body)
+        try:
+            self.said, self.names = pickles.read(body)
+        except Broken as error:
+            raise (Unknown if self.has_checksums else Broken)(
+                str(error)
+            ) from error  # its bytes are as they were saved
         self.stored = {each.key: each for each in stored_in(self.said)}
         for stored in self.stored.values():
             self._check(stored)
@@ -71,6 +83,8 @@ class TorchZip:
         record = self.records.get(f"data/{stored.key}")
         if record is None:
             raise Broken(f"record data/{stored.key}, to which its pickle refers, is not there")
+        if stored.kind not in ("", *numbers.SIZES):
+            return
         size = stored.count * (numbers.SIZES[stored.kind] if stored.kind else 1)
         if record.size != size:
             raise Broken(f"record data/{stored.key} has {record.size} bytes, and should have {size}")
@@ -81,20 +95,18 @@ class TorchZip:
         sized = [record for record in self.records.values() if record.size]
         return not sized or any(record.crc for record in sized)
 
-    def tensors(self) -> list[tensors.Tensor]:
-        return list(tensors.tensors_in(self.said))
+    @property
+    def is_native(self) -> bool:
+        """Whether its numbers lie as on this kind of machine."""
+        order = self.records.get("byteorder")
+        return order is None or self._file.at(self.begin_of(order), min(order.size, 16)) != b"big"
 
-    def check_content(self, *, finite: Callable[[str], bool] | None = None) -> list[str]:
-        """All records against their CRC-32; and in one go, of tensors whose name `finite` accepts, the names of those
-        that hold a number which is not finite. Raises Broken, Unknown, OSError."""
+    def check_content(self, *, finite: Callable[[str], bool] | None = None) -> Looked:
+        """All records against their CRC-32; and in one go the tensors whose name `finite` accepts. Raises Broken,
+        Unknown, OSError."""
         wanted: dict[str, list[tensors.Tensor]] = {}
-        for tensor in self.tensors() if finite is not None else ():
-            if (
-                tensor.kind
-                and numbers.is_floating(tensor.kind)
-                and finite is not None
-                and finite(tensor.name)
-            ):
+        for tensor in tensors.tensors_in(self.said) if finite is not None and self.is_native else ():
+            if finite is not None and self._can_be_looked_at(tensor) and finite(tensor.name):
                 wanted.setdefault(f"data/{tensor.stored.key}", []).append(tensor)
         ill: dict[str, None] = {}
         for key, record in self.records.items():
@@ -106,16 +118,21 @@ class TorchZip:
                 at += len(piece)
             if self.has_checksums and crc != record.crc:
                 raise Broken(f"record {record.name}: its CRC-32 does not match")
-        return list(ill)
+        return Looked(sum(map(len, wanted.values())), tuple(ill))
+
+    def _can_be_looked_at(self, tensor: tensors.Tensor) -> bool:
+        record = self.records.get(f"data/{tensor.stored.key}")
+        if record is None or not tensor.kind or not numbers.is_floating(tensor.kind):
+            return False
+        size = numbers.SIZES[tensor.kind]
+        return record.size % size == 0 and tensor.last * size <= record.size
 
 
 def _ill_in(here: list[tensors.Tensor], piece: memoryview, at: int) -> Iterator[str]:
-    """The names of those to which a number of the piece belongs that is not finite: a storage may be longer than what
-    is saved of it, and what lies there is nobody's."""
+    """The names of those to which a NaN of the piece belongs: a storage may be longer than what is saved of it, and
+    what lies there is nobody's. Infinity is no illness: masks and observers hold it from the beginning."""
     kind = here[0].kind
-    places = (
-        numbers.not_finite(kind, piece) // (2 if kind in numbers.PARTS else 1) + at // numbers.SIZES[kind]
-    )
+    places = numbers.nans(kind, piece) // (2 if kind in numbers.PARTS else 1) + at // numbers.SIZES[kind]
     for tensor in here:
         if ((places >= tensor.first) & (places < tensor.last)).any():
             yield tensor.name

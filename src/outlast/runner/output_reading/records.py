@@ -32,9 +32,9 @@ EPOCH_WORD = (
 ).replace(b"~", GAP)
 OF_EPOCH = rb"[ \t\[\]|:,()-]{1,16}(\d{1,15})~/~(\d{1,15})(~\()?".replace(b"~", GAP)
 TWO_BRACKETS = rb"^\[(\d{1,9})/(\d{1,9})\] ?\[~(\d{1,15})/(\d{1,15})\]".replace(b"~", GAP)
-SAMPLES_BEHIND_LOSS = (rb"loss~[:=]~" + NUMBER + rb"[ \t,|]{1,8}\[~(\d{1,15})/~(\d{1,15})\]~$").replace(
-    b"~", GAP
-)
+SAMPLES_BEHIND_LOSS = (
+    rb"^~(?:train[ _])?loss~[:=]~" + NUMBER + rb"[ \t,|]{1,8}\[~(\d{1,15})/~(\d{1,15})\]~$"
+).replace(b"~", GAP)
 TESTED = rb"^ {0,4}Accuracy: [\d.]{1,8}%, Avg loss: " + NUMBER  # PyTorch's quickstart, below `Test Error:`
 METER = rb"^(?:train|test|val\w*|eval\w*):? {1,4}(?:(\d{1,9}) {1,4})?\[ {0,12}(\d{1,15})/(\d{1,15})"
 BRACKETED = rb"(?:^|[\s:])\[(\d{1,15})\]([ \t])"
@@ -117,11 +117,6 @@ def _counter(line: bytes, seen: Seen) -> None:
         seen.n, seen.total, seen.key = count(found[3]), count(found[4]), "batches"
         seen.restarts, seen.origin = True, 0
         return
-    found = pattern(SAMPLES_BEHIND_LOSS).search(line)
-    if found is not None:  # PyTorch's quickstart: `loss: 2.303494  [   64/60000]`
-        seen.n, seen.total, seen.unit, seen.key = count(found[1]), count(found[2]), SAMPLE, "samples"
-        seen.restarts = True
-        return
     found = pattern(METER).match(line)
     if found is not None:
         seen.n, seen.total, seen.key = (
@@ -144,11 +139,25 @@ def _named_counter(line: bytes, seen: Seen) -> None:
             if seen.total is not None and seen.n is not None and seen.n > seen.total:
                 seen.total = None
             return
+    if _samples_behind_loss(line, seen):
+        return
     found = pattern(BRACKETED).search(line)
     if found is not None and b"=" in line:
         seen.n, seen.key = count(found[1]), "bracket"
     elif seen.epoch is not None and seen.epoch == int(seen.epoch):
         seen.n, seen.total, seen.unit, seen.key = int(seen.epoch), seen.total_epochs, EPOCH, "epochs"
+
+
+def _samples_behind_loss(line: bytes, seen: Seen) -> bool:
+    """PyTorch's quickstart: `loss: 2.303494  [   64/60000]`."""
+    found = pattern(SAMPLES_BEHIND_LOSS).match(line)
+    if found is None or seen.epoch is not None:
+        return False
+    n, total = count(found[1]), count(found[2])
+    if n is None or total is None or n > total:
+        return False
+    seen.n, seen.total, seen.unit, seen.key, seen.restarts = n, total, SAMPLE, "samples", True
+    return True
 
 
 def _epoch(line: bytes, seen: Seen) -> None:

@@ -84,7 +84,7 @@ def test_a_candidate_says_its_size_and_when_it_was_written(tmp_path: Path) -> No
     path = tmp_path / "step_1.pt"
     path.write_bytes(b"x" * 77)
     os.utime(path, ns=(5, 1_000_000_007))
-    told = Candidate(str(path), "folder", 1, bytes=77, parts=1, newest_mtime_ns=1_000_000_007)
+    told = Candidate(str(path), "folder", 1, bytes=77, parts=1, newest_mtime_ns=1_000_000_007, preference=1)
     assert FolderFormat().find(tmp_path, 10) == [told]
 
 
