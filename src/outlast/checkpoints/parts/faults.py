@@ -9,5 +9,9 @@ class Unknown(Exception):
     """It cannot be judged: why."""
 
 
+class OtherZip(Unknown):
+    """A zip, and none of `torch.save`."""
+
+
 class Late(Unknown):
     """There was not the time to read it."""

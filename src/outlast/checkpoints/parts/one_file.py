@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from outlast.checkpoints.parts import pickles, safetensors, torch_zip
-from outlast.checkpoints.parts.faults import Broken, Unknown
+from outlast.checkpoints.parts.faults import Broken, OtherZip, Unknown
 from outlast.checkpoints.parts.reading import Deadline, Opened, opened
 
 STRUCTURE, CONTENT, FINITE = 0, 1, 2
 JSON_MAX = 1 << 30
-HEAD, ENDS, TINY = 16, 64 << 10, 64
+HEAD, ENDS = 16, 64 << 10
 PICKLE_HEAD_MAX = 64 << 20
 TORCH = re.compile(
     r".*\.(?:pt|pth|ckpt)|(?:pytorch_model|adapter_model|optimizer|scheduler|custom_checkpoint).*\.bin"
@@ -79,7 +79,7 @@ def _check(path: str, level: int, deadline: Deadline, weighs: Callable[[str], bo
 
 def _unknown(file: Opened, head: bytes, *, is_torch: bool) -> Checked:
     """Called like a file of weights, and no zip."""
-    if is_torch and file.size < TINY:
+    if is_torch and torch_zip.SIGNATURE.startswith(head[:4]):
         raise Broken(f"it has {file.size} bytes: cut off")
     if not any(head) and not any(file.at(0, min(ENDS, file.size))):
         raise Broken("it begins with nothing but zeros")
@@ -118,7 +118,13 @@ def read_json(file: Opened) -> Any:
 
 
 def _torch(file: Opened, level: int, finite: Callable[[str], bool] | None) -> Checked:
-    found = torch_zip.whole(file)
+    try:
+        found = torch_zip.whole(file)
+    except OtherZip:
+        torch_zip.check_plain(file, level)
+        return Checked(
+            min(level, CONTENT), notes=("a zip that torch.save did not write: TorchScript, perhaps",)
+        )
     refuse_programs(found.names)
     if level < CONTENT:
         return Checked(STRUCTURE)

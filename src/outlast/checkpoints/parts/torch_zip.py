@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from isal import isal_zlib
 
 from outlast.checkpoints.parts import numbers, pickles, tensors
-from outlast.checkpoints.parts.faults import Broken, Unknown
+from outlast.checkpoints.parts.faults import Broken, OtherZip, Unknown
 from outlast.checkpoints.parts.pickles import Stored
 from outlast.checkpoints.parts.reading import Deadline, Opened
 from outlast.checkpoints.parts.reading import opened as opened_file
@@ -205,13 +205,13 @@ def _records(file: Opened, begin: int, count: int | None) -> dict[str, Record]:
     records: dict[str, Record] = {}
     for info in sorted(infos, key=lambda each: each.header_offset):
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
-            raise Unknown(f"record {info.filename} is compressed: torch does not write it so")
+            raise OtherZip(f"record {info.filename} is compressed: torch does not write it so")
         header_at = begin + info.header_offset
         if header_at + LOCAL.size + len(info.filename) + info.file_size > end:
             raise Broken(f"record {info.filename} reaches beyond the end")
         records[info.filename.partition("/")[2]] = Record(info.filename, header_at, info.file_size, info.CRC)
     if "data.pkl" not in records:
-        raise Unknown("a zip without a data.pkl: torch.save did not write it")
+        raise OtherZip("a zip without a data.pkl: torch.save did not write it")
     return records
 
 
