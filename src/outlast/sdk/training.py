@@ -105,7 +105,11 @@ class Training(OnPage):
         arrived by itself. Any other value is left alone, and that loss is not known.
         """
         if step is None and not values:
-            if issubclass(type(loss), float):  # NumPy's float64 is one
+            if type(loss) is float:
+                for cell in self._cells:
+                    cell[()] = loss
+                    return
+            elif issubclass(type(loss), float):  # NumPy's float64 is one
                 for cell in self._cells:
                     cell[()] = loss
                     return
