@@ -24,7 +24,8 @@ check: $(STAMP) ## format, lint, types, floors, house, unit, contract, short sim
 	@$(BIN)/python scripts/check.py
 
 test: check ## check, then its slower tests, the model, crash and live tests (under 20 minutes on two cores)
-	@$(BIN)/python scripts/pytests.py unit simulate contract -- -m 'slow and not soak' -n 2
+	@$(BIN)/python scripts/pytests.py unit simulate contract -- -m 'slow and not soak and not alone' -n 2
+	@$(BIN)/python scripts/pytests.py unit -- -m alone
 	@$(BIN)/python scripts/pytests.py model crash live -- -m 'not soak'
 
 soak: $(STAMP) ## the long simulations, crash and live tests

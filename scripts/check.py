@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
 
 def steps() -> Iterator[Step]:
     tests = pytests.command(
-        TEST_PLACES, ["-m", "not soak and not slow", "-n", WORKERS, "--dist", "worksteal"]
+        TEST_PLACES, ["-m", "not soak and not slow and not alone", "-n", WORKERS, "--dist", "worksteal"]
     )
     if tests is not None:
         yield Step("tests", tests)

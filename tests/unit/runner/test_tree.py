@@ -19,6 +19,7 @@ from outlast.runner import census, tree
 from outlast.runner.tree import Tree
 from tests.runner_driver import is_living, wait_for
 
+pytestmark = pytest.mark.alone
 NULL = subprocess.DEVNULL
 
 
