@@ -105,11 +105,9 @@ class Training(OnPage):
         arrived by itself. Any other value is left alone, and that loss is not known.
         """
         if step is None and not values:
-            if type(loss) is float:
-                for cell in self._cells:
-                    cell[()] = loss
-                    return
-            elif issubclass(type(loss), float):  # NumPy's float64 is one
+            if type(loss) is float or issubclass(
+                type(loss), float
+            ):  # NumPy's float64 is one; this order is quicker
                 for cell in self._cells:
                     cell[()] = loss
                     return
