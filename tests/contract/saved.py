@@ -92,7 +92,7 @@ def _fitted() -> Path:
     import torch
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
-    class Small(lightning.LightningModule):  # type: ignore[misc]  # its types are skipped
+    class Small(lightning.LightningModule):  # type: ignore[misc]  # its library's types are not read (pyproject.toml)
         def __init__(self) -> None:
             super().__init__()
             self.layer = torch.nn.Linear(64, 64)

@@ -406,6 +406,20 @@ def test_l34_a_page_that_stands_while_the_log_goes_on_is_no_telemetry_and_no_han
     assert (outlast.exit(run)["last_step"], outlast.exit(run)["read_step"]) == (None, 20)
 
 
+def test_what_an_evaluation_prints_after_the_last_step_takes_no_proof_away(outlast: Bench) -> None:
+    text = HEAD + (
+        "import outlast\n"
+        "with outlast.training(total_steps=4) as run:\n"
+        "    for step in range(1, 5): run.step(step); say(step); time.sleep(0.3)\n"
+        "    for step in range(5, 15): say(step); time.sleep(0.6)\n"
+    )
+    words = script(outlast, text)
+    run = outlast.start("--stall-limit", "3s", "--require-proof", "step", command=words)
+    ended = outlast.ended(run, 60)
+    assert (ended["outcome"], ended["proof"], len(ended["attempts"])) == ("completed", "step", 1)
+    assert outlast.exit(run)["last_step"] == 4
+
+
 def test_a_training_that_says_done_before_its_own_total_is_completed_and_not_tried_again(
     outlast: Bench,
 ) -> None:

@@ -67,13 +67,11 @@ class Signs:
 
     def end(self) -> dict[str, Any]:
         """For the record of the end. What the output tells is no proof of anything: it has a name of its own."""
-        if self.pages_speak:
+        if self.ranks.has_stepped and not self._is_outrun:
             return {}
         loss = self.known.loss if self.known.confidence in TRUSTED else None
         read: dict[str, Any] = {"read_step": self.read_step, "read_source": self.known.source}
-        if (
-            not self.has_telemetry
-        ):  # where the page stood is not where the training was, but the least that it made
+        if self._is_outrun:  # where the page stood is not where it was, but the least that it made
             read |= {"total": None} if self.read_step is None else {"total": None, "last_step": None}
         return read if loss is None or self.ranks.first is not None else {**read, "loss": loss}
 
@@ -82,10 +80,18 @@ class Signs:
         return self.has_telemetry and self.ranks.has_stepped
 
     @property
+    def _is_outrun(self) -> bool:
+        """The log went on without the first page, which stands short of its own total. One that has reached it is the
+        proof of the end, whatever an evaluation prints afterwards."""
+        first = self.ranks.first
+        is_short = first is not None and first.total is not None and first.step < first.total
+        return not self.has_telemetry and is_short
+
+    @property
     def last_step(self) -> int | None:
         """By the first rank's page, or by the output."""
         first = self.ranks.first
-        return first.step if first is not None and self.has_telemetry else self.read_step
+        return first.step if first is not None and not self._is_outrun else self.read_step
 
     def close(self) -> None:
         """The last look, when the training is over."""
