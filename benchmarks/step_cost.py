@@ -18,7 +18,7 @@ import tempfile
 import time
 from array import array
 from contextlib import ExitStack
-from itertools import count, islice, repeat
+from itertools import count, cycle, islice, repeat
 
 import outlast
 from benchmarks.peers import NOISY, QUIET, Call, of_the_day
@@ -62,7 +62,7 @@ def _compare(ways: dict[str, Call]) -> None:
     for name, median in medians.items():
         beside = f"   {median / peer:8.2f}x tqdm.update" if peer else ""
         tail = f"p99.9 {outliers[name]:10.0f} ns {outliers[name] / base_outlier:8.2f}x"
-        print(f"  {name:36} {median:10.1f} ns {median / base:9.2f}x   {tail}{beside}")
+        print(f"  {name:42} {median:10.1f} ns {median / base:9.2f}x   {tail}{beside}")
 
 
 def _affordable(way: Call) -> int:
@@ -86,6 +86,13 @@ def _floors() -> dict[str, Call]:
     def noop_values(step: object = None, loss: object = None, **values: object) -> None:
         pass
 
+    ring = cycle([cell])
+
+    def stored_values(step: object = None, loss: float = 0.0, **values: object) -> None:
+        for each in ring:
+            each[()] = loss
+            return
+
     def noops(calls: int) -> None:
         for _ in repeat(None, calls):
             noop()
@@ -97,6 +104,10 @@ def _floors() -> dict[str, Call]:
     def noops_values(calls: int) -> None:
         for _ in repeat(None, calls):
             noop_values(loss=0.5)
+
+    def signatures(calls: int) -> None:
+        for _ in repeat(None, calls):
+            stored_values(loss=0.5)
 
     def attributes(calls: int) -> None:
         for _ in repeat(None, calls):
@@ -114,6 +125,7 @@ def _floors() -> dict[str, Call]:
         "no-op call": noops,
         "no-op call with (loss=)": noops_loss,
         "no-op call that takes **values": noops_values,
+        "floor: this signature, one store, no test": signatures,
         "floor: attribute store": attributes,
         "floor: one store into a mapped page": cells,
         "floor: mmap store of step and loss": stores,

@@ -47,6 +47,13 @@ class Settings(NamedTuple):
     stop_limit_s: float = 600.0
     stall_limits_s: tuple[tuple[str, float], ...] = ()
     log_bytes_max: int = 1 << 30
+    keep_last: int | None = None
+    keep_every: int | None = None
+    keep_best: tuple[str, bool] | None = None
+    keep_younger_s: float | None = None
+    keep_least: int = 2
+    pins_wanted: bool = True
+    pins_copy_max: int = 5 * 10**9
     origins: tuple[tuple[str, str], ...] = ()
 
 
@@ -83,6 +90,21 @@ def whole(text: str) -> int:
     if not re.fullmatch(r"\d+", text.strip()) or int(text) < 1:
         raise ValueError(f"{text!r} is not a whole number above zero")
     return int(text)
+
+
+def best(text: str) -> tuple[str, bool]:
+    """ "eval_loss:min" -> (the metric, whether more is better). Raises ValueError with a sentence."""
+    name, _, which = text.strip().rpartition(":")
+    if not name or which not in ("min", "max"):
+        raise ValueError(f"{text!r} names no best: write eval_loss:min or accuracy:max")
+    return name, which == "max"
+
+
+def yes_or_no(text: str) -> bool:
+    """Raises ValueError with a sentence."""
+    if text.strip().lower() not in ("yes", "no", "true", "false"):
+        raise ValueError(f"{text!r} is neither yes nor no")
+    return text.strip().lower() in ("yes", "true")
 
 
 def load(path: str) -> Settings:
@@ -227,6 +249,14 @@ _SECTIONS: dict[str, dict[str, tuple[str, Callable[[str], Any]] | None]] = {
         "stall": None,
     },
     "log": {"max": ("log_bytes_max", size)},
+    "retention": {
+        "keep_last": ("keep_last", whole),
+        "keep_every": ("keep_every", whole),
+        "keep_best": ("keep_best", best),
+        "keep_younger": ("keep_younger_s", seconds_above_zero),
+        "keep_verified": ("keep_least", whole),
+    },
+    "pins": {"newest": ("pins_wanted", yes_or_no), "copy_max": ("pins_copy_max", size)},
 }
 
 

@@ -71,4 +71,4 @@ def test_the_newest_is_damaged_and_the_last_whole_one_is_resumed_from(
         [] if damage == SICK else ["step-20.pt"]
     ), "what is torn is moved away, what is only no good stays"
     listed = outlast.outlast("checkpoint", "verify", run.id).stdout
-    assert listed.split()[8:12] == ["40", "whole", "L1", "yes"]
+    assert listed.split()[9:13] == ["40", "whole", "L1", "yes"]

@@ -50,7 +50,7 @@ CHECKPOINTS = (
         (
             Patch(
                 "work/ready.py",
-                "        reasons += _out_of_the_way(looked)\n",
+                "        reasons += _out_of_the_way(pair for pair in looked if not past.is_copy(pair[0].path))\n",
                 "        reasons += _out_of_the_way(())\n",
             ),
         ),

@@ -17,8 +17,14 @@ from outlast.errors import NotFound, OutlastError, RefusedError
 
 SCHEMA = 1
 OWN, QUARANTINE, ACCEPTED = ".outlast", "quarantine", "accepted"
+NAMES = (QUARANTINE, ACCEPTED, "pins", "owner.json")
 LOOK_AGAIN_S = 0.5
 FILES_LOOKED_AT = 20_000
+
+
+def is_ours(root: Path) -> bool:
+    """Whether checkpoints lie there of which we know something: a workspace has a folder of the same name."""
+    return any(os.path.lexists(root / OWN / name) for name in NAMES)
 
 
 def quarantine_of(root: Path) -> Path:
@@ -84,6 +90,15 @@ def quarantined(root: Path) -> list[str]:
 
 def writer_of(path: Path) -> int | None:
     """A process of this host that has a file of it open for writing, as far as we may see."""
+    return _holder(path, is_writer=True)
+
+
+def user_of(path: Path) -> int | None:
+    """The same for a process that has a file of it open, to read or to write."""
+    return _holder(path, is_writer=False)
+
+
+def _holder(path: Path, *, is_writer: bool) -> int | None:
     inside = os.path.realpath(path)
     for pid in filter(str.isdigit, os.listdir("/proc")):
         for number in _listed(f"/proc/{pid}/fd"):
@@ -91,7 +106,9 @@ def writer_of(path: Path) -> int | None:
                 target = os.readlink(f"/proc/{pid}/fd/{number}")
                 if target != inside and not target.startswith(f"{inside}/"):
                     continue
-                flags = Path(f"/proc/{pid}/fdinfo/{number}").read_text()
+                if target.startswith(f"{inside}/{OWN}/"):
+                    continue  # a lock of ours
+                flags = Path(f"/proc/{pid}/fdinfo/{number}").read_text() if is_writer else "flags: 02"
             except OSError:
                 continue  # closed meanwhile, or not ours to see
             if int(flags.partition("flags:")[2].split()[0], 8) & os.O_ACCMODE != os.O_RDONLY:

@@ -1,5 +1,5 @@
-"""The programs that run in the background: `supervise ROOT PLACE [--up] [--stay]`, `ready ATTEMPT_DIR ORDER` and
-`clear ROOT PLACE NAME [RUN=REQUEST...]`.
+"""The programs that run in the background: `supervise ROOT PLACE [--up] [--stay]`, `ready ATTEMPT_DIR ORDER`,
+`settle ATTEMPT_DIR ORDER` and `clear ROOT PLACE NAME [RUN=REQUEST...]`.
 
 Knows how hands are wired to the ring. Refuses to know what any of them does.
 """
@@ -35,6 +35,11 @@ def main(words: list[str] | None = None) -> int:
         from outlast.work import ready
 
         return ready.main(FORMATS, words[1], words[2])
+    if words[0] == "settle":
+        from outlast.checkpoints.catalog import FORMATS
+        from outlast.work import settle
+
+        return settle.main(FORMATS, words[1], words[2])
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
         if words[0] == "clear":
@@ -98,7 +103,13 @@ class _Slots:
 def _complete(command: tuple[str, ...]) -> Complete:
     def complete(spec: Spec, order: Order, folder: AttemptFolder) -> Order:
         name = os.path.basename(folder.order(order.term))
-        ready = start.background("ready", folder.path, name)
-        return act.completed_order(spec, order, folder, ready=ready, supervisor=command)
+        return act.completed_order(
+            spec,
+            order,
+            folder,
+            ready=start.background("ready", folder.path, name),
+            settle=start.background("settle", folder.path, name),
+            supervisor=command,
+        )
 
     return complete

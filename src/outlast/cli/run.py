@@ -13,7 +13,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from outlast.cli import backends, environment, program
+from outlast.cli import backends, environment, keeping, program
 from outlast.cli.parse import Parser, add_json, duration, positive
 from outlast.disk import workspace as workspaces
 from outlast.disk.layout import Workspace
@@ -23,7 +23,7 @@ from outlast.settings import Settings, load, seconds_above_zero
 
 PRIORITIES = ("high", "normal", "low")
 PROOFS = ("exit", "step")
-FORMATS = ("auto", "folder")
+FORMATS = ("auto", "hf-trainer", "dcp", "lightning", "torch", "folder")  # those of checkpoints/catalog.py
 DETACH = "print the run id; leave once a supervisor has the run"
 NO_WAIT = "with --detach: do not wait until a supervisor has taken the run"
 # The nearest option would be one about something else.
@@ -84,6 +84,11 @@ def _add_survival(parser: Parser) -> None:
     )
     resume.add_argument(
         "--resume-args", metavar="ARGS", help="appended if there is a checkpoint, e.g. '--from {checkpoint}'"
+    )
+    resume.add_argument(
+        "--take-over",
+        action="store_true",
+        help="go on from checkpoints there that another run made: they are this run's from now on",
     )
     resume.add_argument(
         "--max-attempts", metavar="N", type=positive, help="give up after N attempts without progress"
@@ -235,6 +240,8 @@ def specified(
         log_bytes_max=settings.log_bytes_max,
         tty=arguments.tty,
         inline=inline,
+        retention=keeping.retention(settings),
+        pins=keeping.pins(settings),
         options=(("umask", f"{_umask():04o}"), *((("inject", "no"),) if arguments.no_inject else ())),
     )
 
@@ -252,8 +259,9 @@ def _cwd(given: str | None) -> str:
 
 def _resume(arguments: Namespace, cwd: str) -> Resume | None:
     if arguments.checkpoints is None:
-        if arguments.resume_args:
-            raise UserError("run: --resume-args needs --checkpoints DIR, where the checkpoints are")
+        for flag, given in (("--resume-args", arguments.resume_args), ("--take-over", arguments.take_over)):
+            if given:
+                raise UserError(f"run: {flag} needs --checkpoints DIR, where the checkpoints are")
         return None
     root, comma, format_ = arguments.checkpoints.rpartition(",")
     if not comma:
@@ -266,7 +274,7 @@ def _resume(arguments: Namespace, cwd: str) -> Resume | None:
         raise UserError("run: --checkpoints: the folder is missing: write DIR or DIR,FORMAT")
     if not root.startswith("{"):
         root = os.path.normpath(os.path.join(cwd, os.path.expanduser(root)))
-    return Resume(root=root, format=format_, args=_words(arguments.resume_args))
+    return Resume(root, format_, _words(arguments.resume_args), take_over=arguments.take_over)
 
 
 def _words(text: str | None) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from outlast.errors import OK
 
 Record = dict[str, Any]
 RANKS_SHOWN = 8
+SAID_MAX = 3
 HEAD = "N,VERDICT,CAUSE,EXIT,STEPS,RESUMED FROM,BEGAN,LASTED".split(",")
 
 
@@ -45,6 +46,7 @@ def text(snapshot: Record) -> str:
         "why": snapshot.get("why"),
         "cause": words.cause(snapshot.get("cause")),
         "progress": _progress(snapshot.get("progress") or {}),
+        "checkpoints": _checkpoints(snapshot),
         "command": shlex.join(snapshot.get("command") or []),
         "in": snapshot.get("cwd"),
         "tags": ", ".join(snapshot.get("tags") or []),
@@ -85,6 +87,23 @@ def _progress(progress: Record) -> str:
     if read := words.read_from(progress):
         parts.append(read)
     return ", ".join(parts)
+
+
+def _checkpoints(snapshot: Record) -> str:
+    """The newest that is good, what is wrong with newer ones, and what could not be done."""
+    rows: list[Record] = snapshot.get("checkpoints") or []
+    good = next((row for row in rows if row["verdict"] == "whole" and row.get("finite") is not False), None)
+    said = []
+    for row in rows[: rows.index(good) if good is not None else SAID_MAX]:
+        what = "not finite" if row.get("finite") is False else row["verdict"]
+        said.append(f"step {row['step']} {what}")
+    if good is not None:
+        level = f" (L{good['level']}{', finite' if good.get('finite') else ''})" if good.get("level") else ""
+        copy = f", second copy {good['pinned']}" if good.get("pinned") else ""
+        said.append(f"step {good['step']} whole{level}{copy}")
+        older = len(rows) - rows.index(good) - 1
+        said += [f"{older} older"] if older else []
+    return "; ".join([*said, *(snapshot.get("checkpoint_notes") or ())])
 
 
 def _goodput(goodput: Record) -> str:

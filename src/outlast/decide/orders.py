@@ -28,6 +28,8 @@ def order(spec: Spec, n: int, term: int, timeout_left_s: float | None) -> Order:
         tty=spec.tty,
         place=spec.place,
         backend=spec.backend,
+        retention=spec.retention,
+        pins=spec.pins,
         options=spec.options,
     )
 

@@ -77,6 +77,14 @@ class RunFolder:
         self.attempts = os.path.join(path, "attempts")
         self.limits = os.path.join(path, "limits.json")
         self.incidents = os.path.join(path, "incidents")
+        self.checkpoints = os.path.join(path, "checkpoints")  # manifests
+        self.verified = os.path.join(
+            self.checkpoints, "verified.json"
+        )  # in short, the newest first: what screens read
+        self.actions = os.path.join(path, "actions")
+
+    def manifest(self, step: int) -> str:
+        return os.path.join(self.checkpoints, f"{step}.json")
 
     def attempt(self, n: int) -> "AttemptFolder":
         return AttemptFolder(os.path.join(self.attempts, f"{n:04d}"))

@@ -34,6 +34,9 @@ from outlast.facts.entries import (
     Verified,
     Waiting,
 )
+from outlast.facts.fact import Fact
+from outlast.facts.keeping import Pins, Retention
+from outlast.facts.saved import FileMark, Manifest, Pin
 from outlast.facts.values import (
     Absent,
     Alive,
@@ -48,7 +51,6 @@ from outlast.facts.values import (
     Ending,
     Exit,
     Exited,
-    Fact,
     Foreign,
     Gone,
     Line,
@@ -112,6 +114,7 @@ __all__ = [
     "Exit",
     "Exited",
     "Fact",
+    "FileMark",
     "Finished",
     "Foreign",
     "Gone",
@@ -119,6 +122,7 @@ __all__ = [
     "Launch",
     "Line",
     "Lost",
+    "Manifest",
     "Moment",
     "NeverBegan",
     "NoDoor",
@@ -127,6 +131,8 @@ __all__ = [
     "Outcome",
     "Pairs",
     "Phase",
+    "Pin",
+    "Pins",
     "Presence",
     "Priority",
     "Process",
@@ -140,6 +146,7 @@ __all__ = [
     "Repeated",
     "Request",
     "Resume",
+    "Retention",
     "RunId",
     "Running",
     "Shut",

@@ -3,7 +3,8 @@
 from typing import Literal, TypeAlias
 
 from outlast.facts.entries import AnyEntry
-from outlast.facts.values import AttemptId, Ending, Fact, Order, Pairs, RunId, Want
+from outlast.facts.fact import Fact
+from outlast.facts.values import AttemptId, Ending, Order, Pairs, RunId, Want
 
 
 class Launch(Fact):

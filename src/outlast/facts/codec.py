@@ -7,7 +7,8 @@ import msgspec
 
 from outlast.errors import Broken, Damaged
 from outlast.facts.entries import AnyEntry, Book
-from outlast.facts.values import Fact, RunId
+from outlast.facts.fact import Fact
+from outlast.facts.values import RunId
 
 F = TypeVar("F", bound=Fact)
 

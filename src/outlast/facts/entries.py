@@ -2,11 +2,11 @@
 
 from typing import Literal, TypeAlias
 
+from outlast.facts.fact import Fact
 from outlast.facts.values import (
     Candidate,
     Cause,
     Ending,
-    Fact,
     Moment,
     Outcome,
     Pairs,

@@ -1,20 +1,9 @@
 """Runs, attempts, ends, looks: the values that decisions are made of."""
 
-import sys
 from typing import Literal, NewType, TypeAlias
 
-from msgspec import Struct
-
-if sys.version_info >= (3, 11):
-    from typing import dataclass_transform
-else:
-    from typing_extensions import dataclass_transform
-
-
-@dataclass_transform(frozen_default=True)
-class Fact(Struct, frozen=True, tag=True, gc=False):
-    """A frozen value. Its JSON carries the class name as "type"; keys of a newer version are ignored."""
-
+from outlast.facts.fact import Fact
+from outlast.facts.keeping import Pins, Retention
 
 RunId = NewType("RunId", str)
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -225,13 +214,15 @@ Presence: TypeAlias = Unseen | Absent | Coming | Alive | Unrecorded | Shut | Clo
 
 
 class Resume(Fact):
-    """How to choose a checkpoint, at every beginning, where it begins. `args` are appended only if there is one."""
+    """How to choose a checkpoint, at every beginning, where it begins. `args` are appended only if there is one.
+    `take_over`: checkpoints there that another run made are this one's from now on."""
 
     root: str
     format: str = "auto"
     args: tuple[str, ...] = ()
     exactly: str | None = None
     weights_only: bool = False
+    take_over: bool = False
 
 
 class Batch(Fact):
@@ -268,6 +259,9 @@ class Order(Fact):
         False  # there was one to resume from before: then none now is no reason to begin at step 0
     )
     ready: tuple[str, ...] = ()
+    settle: tuple[str, ...] = ()  # the command that verifies, remembers and pins what the training saved
+    retention: Retention | None = None
+    pins: Pins = Pins()
     supervisor: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
@@ -309,6 +303,8 @@ class Spec(Fact):
     log_bytes_max: int = 1 << 30
     tty: bool = False
     inline: bool = False
+    retention: Retention | None = None
+    pins: Pins = Pins()
     options: Pairs = ()
 
 

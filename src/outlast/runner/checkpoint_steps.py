@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 from outlast.disk import files
 from outlast.errors import WorldError
-from outlast.runner import beside
+from outlast.runner import beside, growth
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,18 +39,40 @@ class CheckpointSteps:
         self._child: beside.Child | None = None
         self._said: list[bytes] = []
         self._due_s = self._until_s = 0.0
+        self._is_hurried = self._was_hurried = False
+        self.marks: tuple[int, int] | None = (
+            None  # (bytes, newest mtime) of the folder, at the look that has just ended
+        )
+        self.is_said = False  # that look was asked for
         self.note = ""
 
     def look(self, now_s: float) -> tuple[list[int], dict[str, Any] | None]:
         """The steps of those that are new, ascending, and the trainer's state in the newest one, once; never waits."""
+        self.marks = None
         if self._child is None:
-            if self._root and now_s >= self._due_s:
+            if self._root and (self._is_hurried or now_s >= self._due_s):
                 self._begin(now_s)
             return [], None
         self._said += self._child.lines(0.0)
         if not self._child.is_done and now_s < self._until_s:
             return [], None
         return self._take(now_s)
+
+    def hurry(self) -> None:
+        """Look as soon as can be: something was saved."""
+        self._is_hurried = True
+
+    def last_marks(self) -> tuple[int, int] | None:
+        """Of the folder as it is now; waits for them as long as it may take. None: it does not answer."""
+        if not self._root:
+            return None
+        self.close()
+        try:
+            child = beside.Child(lambda say: say("{} {}".format(*growth.size(self._root)).encode()))
+        except OSError:
+            return None
+        said = beside.until(child, time.monotonic() + WITHIN_S)
+        return _marks(said[-1].split()) if said else None
 
     def close(self) -> None:
         if self._child is not None:
@@ -59,6 +82,7 @@ class CheckpointSteps:
     def _begin(self, now_s: float) -> None:
         self._until_s = now_s + WITHIN_S
         self._said = []
+        self._was_hurried, self._is_hurried = self._is_hurried, False
         try:
             self._child = beside.Child(self._work)
         except OSError:
@@ -71,11 +95,8 @@ class CheckpointSteps:
         )
         known = newest[1] if self._seen is not None else ""
         state = _trainer_state(self._root, known or self._newest)
-        say(
-            json.dumps(
-                {"names": [name for name in names if name not in (self._seen or ())], "state": state}
-            ).encode()
-        )
+        fresh = [name for name in names if name not in (self._seen or ())]
+        say(json.dumps({"names": fresh, "state": state, "marks": growth.size(self._root)}).encode())
 
     def _take(self, now_s: float) -> tuple[list[int], dict[str, Any] | None]:
         said, child = self._said, self._child
@@ -87,6 +108,7 @@ class CheckpointSteps:
             return [], None
         found = json.loads(said[-1])
         names: list[str] = found["names"]
+        self.marks, self.is_said = _marks(found["marks"]), self._was_hurried
         if self._seen is None:
             self._seen = set(names)
             return [], None
@@ -97,6 +119,10 @@ class CheckpointSteps:
         if found["state"] is not None:
             self._newest = ""
         return sorted(step for step, _ in fresh), found["state"]
+
+
+def _marks(words: list[Any]) -> tuple[int, int]:
+    return int(words[0]), int(words[1])
 
 
 def _trainer_state(root: str, newest: str) -> dict[str, Any] | None:

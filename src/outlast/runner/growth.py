@@ -14,6 +14,7 @@ from outlast.runner import beside
 EVERY_S, PATIENCE_S = 5.0, 60.0
 ANSWER_S = 0.05  # so long a look waits for its child: any disk that is well has answered by then
 ENTRIES_MAX = 20_000
+OWN = ".outlast"  # second copies, quarantine, trash
 
 
 class Growth:
@@ -65,7 +66,7 @@ class Growth:
 
 
 def size(root: str) -> tuple[int, int]:
-    """(bytes, newest mtime in ns) of all files below, as far as they can be seen."""
+    """(bytes, newest mtime in ns) of all files below, as far as they can be seen, but for what is ours."""
     total = newest = seen = 0
     folders = [root]
     while folders and seen < ENTRIES_MAX:
@@ -73,6 +74,8 @@ def size(root: str) -> tuple[int, int]:
             with os.scandir(folders.pop()) as entries:
                 for entry in entries:
                     seen += 1
+                    if entry.name == OWN:
+                        continue
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
                     else:

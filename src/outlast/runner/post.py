@@ -15,6 +15,7 @@ from outlast.runner.metrics import Metrics
 from outlast.runner.output import Output
 from outlast.runner.progress import Progress
 from outlast.runner.ranks import Ranks
+from outlast.runner.saves import Saves
 from outlast.runner.signs import Signs
 from outlast.runner.stopping import STOP, Stopping
 from outlast.runner.watch import Subject, Watch, told_path
@@ -85,6 +86,7 @@ class Post:
                 output,
                 Metrics(self.folder.metrics),
                 root,
+                Saves(list(self.order.get("settle") or ()), self.words),
                 awaits_pages=bool(heartbeat) and not self.is_heir,
             ),
             output=output,

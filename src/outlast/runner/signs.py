@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from outlast.runner.output import Output
     from outlast.runner.output_reading import Known
     from outlast.runner.ranks import Ranks
+    from outlast.runner.saves import Saves
 
 TAKEOVER_BYTES = 1 << 20  # a runner that replaces a dead one reads on from here before the end
 LEFT = ("stopped", "done", "do-not-restart", "left")
@@ -38,17 +39,19 @@ class Signs:
         output: Output,
         metrics: Metrics,
         checkpoints: str,
+        saves: Saves,
         *,
         awaits_pages: bool = True,
     ) -> None:
         self.awaits_pages = awaits_pages
         self.ranks, self._output, self._metrics = ranks, output, metrics
         self._reading = OutputReading(max(0, output.size() - TAKEOVER_BYTES))
-        self._checkpoints = CheckpointSteps(checkpoints)
+        self._checkpoints, self.saves = CheckpointSteps(checkpoints), saves
         self.log_bytes = output.size()
         self.has_telemetry = True  # not: pages stand still while the log tells of steps
         self.moved = self.grew = False  # since the look before: a rank; the output
         self.known: Known = self._reading.known()
+        self._said_saved: list[tuple[int, int, str] | None] = []
 
     def look_at_ranks(self) -> None:
         self.moved = self.ranks.look() or self.moved
@@ -57,7 +60,9 @@ class Signs:
         self.moved = False
         self.look_at_ranks()
         self._read_output()
+        self._hear_of_a_save()
         steps, state = self._checkpoints.look(now_s)
+        self.saves.look(now_s, self._checkpoints.marks, is_said=self._checkpoints.is_said)
         for step in steps:
             self._reading.tell_checkpoint(step)
         if state is not None:
@@ -96,8 +101,17 @@ class Signs:
     def close(self) -> None:
         """The last look, when the training is over."""
         self.look(time.monotonic())
+        self.saves.finish(self._checkpoints.last_marks())
         self._checkpoints.close()
+        self.saves.close()
         self._metrics.write()
+
+    def _hear_of_a_save(self) -> None:
+        said = [beat.saved for beat in self.ranks.beats[:1]]
+        if said != self._said_saved:
+            self._said_saved = said
+            if said and said[0] is not None:
+                self._checkpoints.hurry()
 
     def _read_output(self) -> None:
         size = self._output.size()
@@ -140,7 +154,9 @@ class Signs:
 
     @property
     def notes(self) -> str:
-        return "; ".join(text for text in (self._metrics.note, self._checkpoints.note) if text)
+        return "; ".join(
+            text for text in (self._metrics.note, self._checkpoints.note, self.saves.note) if text
+        )
 
 
 def _sample(beat: Beat) -> Sample:

@@ -124,6 +124,8 @@ class Watch:
                 self._complain()
             is_empty = self._is_empty()
         self._drain_terminal()
+        self.note = "verifying what it saved last" if self.signs.saves.is_wanted else self.note
+        self._publish(time.monotonic())
         self.signs.close()
         self.judge.close()
         self._stopping.close()

@@ -89,7 +89,13 @@ def _standing(path: str) -> files.Record | None:
 
 
 def completed_order(
-    spec: Spec, order: Order, folder: AttemptFolder, *, ready: tuple[str, ...], supervisor: tuple[str, ...]
+    spec: Spec,
+    order: Order,
+    folder: AttemptFolder,
+    *,
+    ready: tuple[str, ...],
+    settle: tuple[str, ...],
+    supervisor: tuple[str, ...],
 ) -> Order:
     """`order` with {run_dir} replaced and the commands of our programs filled in."""
     run = folder.run()
@@ -105,6 +111,7 @@ def completed_order(
         done_when=_with_run(order.done_when, run),
         resume=resume,
         ready=ready if resume else (),
+        settle=settle if resume else (),
         supervisor=supervisor,
     )
 

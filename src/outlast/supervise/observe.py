@@ -4,7 +4,7 @@ The order matters: an old door with new whereabouts is safe, the reverse invents
 Unseen, with the reason; nothing here raises for one run's sake.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,13 +105,20 @@ def read_doors(run: RunFolder, n: int) -> Doors:
             )
 
 
-def newest_checkpoint(spec: Spec, formats: Iterable[CheckpointFormat]) -> Candidate | None:
-    """The candidate of the highest step under the run's checkpoint folder; None: there is none. Raises WorldError."""
+def newest_checkpoint(
+    spec: Spec, formats: Iterable[CheckpointFormat], bad: Container[str] = ()
+) -> Candidate | None:
+    """The candidate of the highest step under the run's checkpoint folder, less those whose paths are `bad`; None:
+    there is none. Raises WorldError."""
     if spec.resume is None:
         return None
     for format_ in formats:
         if spec.resume.format in ("auto", format_.name):
-            found = [c for c in format_.find(Path(spec.resume.root), CANDIDATES_MAX) if c.step is not None]
+            found = [
+                each
+                for each in format_.find(Path(spec.resume.root), CANDIDATES_MAX)
+                if each.step is not None and each.path not in bad
+            ]
             if found:
                 return max(found, key=lambda candidate: candidate.step or 0)
     return None

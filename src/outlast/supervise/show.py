@@ -14,7 +14,7 @@ from outlast.disk.layout import AttemptFolder, Place, RunFolder
 from outlast.errors import WorldError
 from outlast.facts import Book, Done, Moment, RunId, Spec
 from outlast.facts.codec import from_record
-from outlast.supervise import incidents
+from outlast.supervise import incidents, saved
 
 log = logging.getLogger(__name__)
 SCHEMA = 1
@@ -34,6 +34,8 @@ def write_run(
     }
     snapshot["run_dir"] = folder.path
     snapshot["incidents"] = incidents.of(folder)
+    snapshot["checkpoints"] = saved.of(folder) or snapshot["checkpoints"]
+    snapshot["checkpoint_notes"] = saved.notes(folder)
     for attempt in snapshot["attempts"]:
         _add_what_started(attempt, folder.attempt(attempt["n"]))
     _quietly(folder.snapshot, files.encode(snapshot))

@@ -37,7 +37,7 @@ from outlast.facts import (
     Waiting,
 )
 from outlast.facts.codec import from_record, to_line
-from outlast.supervise import intake, observe, show
+from outlast.supervise import intake, observe, saved, show
 from outlast.supervise.act import Hands
 from outlast.supervise.books import Books
 from outlast.supervise.hold import Hold
@@ -284,7 +284,8 @@ class Turns:
     def _newest(self, spec: Spec, book: Book) -> Candidate | None:
         """Raises WorldError: but a run that is to end anyway does not wait for a folder that cannot be listed."""
         try:
-            return observe.newest_checkpoint(spec, self._tools.formats)
+            bad = saved.proven_bad(self.workspace.run(spec.run))
+            return observe.newest_checkpoint(spec, self._tools.formats, bad)
         except WorldError as error:
             if not ends_with_this(book):
                 raise

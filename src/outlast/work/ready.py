@@ -14,11 +14,13 @@ from pathlib import Path
 from outlast.checkpoints import guard
 from outlast.decide.resume import choose, is_usable
 from outlast.disk import files
+from outlast.disk.layout import AttemptFolder
 from outlast.errors import OutlastError, WorldError
 from outlast.facts import Candidate, Order, Torn, Verdict, Whole
 from outlast.facts.codec import from_record
 from outlast.seams import CheckpointFormat
-from outlast.work.survey import limit_memory, survey
+from outlast.work.past import Past
+from outlast.work.survey import Found, limit_memory, newest_first, survey
 
 CANDIDATES_MAX = 1000
 NAMES_SHOWN = 3
@@ -56,16 +58,21 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
     if not chosen_formats:
         raise WorldError(f"--checkpoints: there is no format named {resume.format}")
     until_s = time.monotonic() + WITHIN_S
-    found = survey(chosen_formats, Path(resume.root), CANDIDATES_MAX)
-    looked = look(found, until_s)
+    root, run = Path(resume.root), AttemptFolder(str(order_path.parent)).run()
+    past = Past(root, run, takes_over=resume.take_over, copy_max=order.pins.copy_max)
+    found = newest_first([*survey(chosen_formats, root, CANDIDATES_MAX), *past.copies(chosen_formats)])
+    looked = look(found, until_s, past=past)
     choice = choose(looked, order.had_checkpoint)
     reasons = [*choice.reasons, *([] if found else _passed_over(resume.root))]
     if len(found) > len(looked):
         reasons.append(f"{len(found) - len(looked)} older ones were not looked at")
-    if choice.candidate is not None:
-        reasons += _out_of_the_way(looked)
+    path = choice.candidate.path if choice.candidate else None
+    if path is not None:
+        reasons += _out_of_the_way(pair for pair in looked if not past.is_copy(pair[0].path))
+        path, said = past.put_back(path)
+        reasons += said
     return {
-        "checkpoint": choice.candidate.path if choice.candidate else None,
+        "checkpoint": path,
         "step": choice.candidate.step if choice.candidate else None,
         "reasons": reasons,
         "refuse": choice.refuse,
@@ -73,26 +80,35 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
 
 
 def look(
-    found: Iterable[tuple[Candidate, CheckpointFormat]], until_s: float, level: int = LEVEL
+    found: Iterable[Found], until_s: float, level: int = LEVEL, past: Past | None = None
 ) -> list[tuple[Candidate, Verdict]]:
     """At the newest first, and no further than the first that may be resumed from; when the time is over, only at the
-    structure of as many as can be had in some seconds."""
+    structure of as many as can be had in some seconds. `past`: what the run remembers of them."""
     looked: list[tuple[Candidate, Verdict]] = []
     for candidate, format_ in found:
         left_s = until_s - time.monotonic()
         if left_s < -LATE_S:
             break
-        verdict = _verdict(candidate, format_, level if left_s > 0 else 0, max(LEAST_S, left_s))
+        verdict = _verdict(candidate, format_, level if left_s > 0 else 0, max(LEAST_S, left_s), past)
         looked.append((candidate, verdict))
         if is_usable(candidate, verdict):
             break
     return looked
 
 
-def _verdict(candidate: Candidate, format_: CheckpointFormat, level: int, within_s: float) -> Verdict:
+def _verdict(
+    candidate: Candidate, format_: CheckpointFormat, level: int, within_s: float, past: Past | None
+) -> Verdict:
     if candidate.step is not None and guard.is_accepted(Path(candidate.path)):
         return Whole(0, notes=("accepted by a person",))
-    return format_.inspect(candidate, level, within_s)
+    foreign = past.foreign(candidate) if past is not None else None
+    if foreign is not None:
+        return foreign
+    began_s = time.monotonic()
+    verdict = format_.inspect(candidate, level, within_s)
+    if past is None or level == 0:
+        return verdict
+    return past.compared(candidate, verdict, max(LEAST_S, within_s - (time.monotonic() - began_s)))
 
 
 def _out_of_the_way(looked: Iterable[tuple[Candidate, Verdict]]) -> list[str]:

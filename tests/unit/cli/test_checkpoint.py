@@ -52,7 +52,7 @@ def test_scripts_get_one_record_for_each(desk: Desk, root: Path) -> None:
 
 def test_a_quick_look_sees_the_structure_and_verify_reads_all_of_it(desk: Desk, root: Path) -> None:
     flip(root / "step-100.npz")
-    assert desk.run("checkpoint", "ls", str(root))[1].split()[9] == "whole"
+    assert desk.run("checkpoint", "ls", str(root))[1].split()[10] == "whole"
     code, out, _ = desk.run("checkpoint", "verify", str(root / "step-100.npz"))
     assert (code, "member weight.npy: its CRC-32 does not match" in out) == (FAILED, True)
     assert desk.run("checkpoint", "verify", str(root / "step-10.npz"))[0] == OK
@@ -122,4 +122,4 @@ def test_what_cannot_be_judged_is_neither_good_nor_bad(desk: Desk, tmp_path: Pat
     (tmp_path / "step-4").mkdir()
     (tmp_path / "step-4" / "loop").symlink_to("loop")
     code, out, _ = desk.run("checkpoint", "verify", str(tmp_path / "step-4"))
-    assert (code, out.split()[9]) == (UNKNOWN, "unsure")
+    assert (code, out.split()[10]) == (UNKNOWN, "unsure")

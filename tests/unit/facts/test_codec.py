@@ -148,7 +148,7 @@ def test_a_key_of_the_wrong_type_is_damage_that_names_the_key_and_the_file(kind:
         for name in typing.get_type_hints(kind):
             if name in kind.__struct_fields__:
                 with pytest.raises(Damaged, match=rf"^runs/x/file: .*\$\.{name}"):
-                    codec.from_record({**codec.to_record(value), name: {"no": object}}, kind, "runs/x/file")
+                    codec.from_record({**codec.to_record(value), name: [object]}, kind, "runs/x/file")
 
     check()
 

@@ -13,6 +13,7 @@ from outlast.runner.judge import Judge
 from outlast.runner.metrics import Metrics
 from outlast.runner.output import Output
 from outlast.runner.ranks import Ranks
+from outlast.runner.saves import Saves
 from outlast.runner.signs import Signs
 from outlast.runner.stopping import Stopping
 from outlast.runner.words import Words
@@ -41,7 +42,9 @@ class Court:
         folder = self.folder = AttemptFolder(str(root / "run" / "attempts" / "0001"))
         files.make_directory(folder.path)
         words = self.words = Words(folder)
-        signs = Signs(Ranks(""), Output(folder, 1 << 20, words), Metrics(folder.metrics), "")
+        signs = Signs(
+            Ranks(""), Output(folder, 1 << 20, words), Metrics(folder.metrics), "", Saves([], words)
+        )
         self.stopping = Stopping(600.0, None)
         self.gathering = Gathering()
         nobody: Any = Nobody()

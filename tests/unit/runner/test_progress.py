@@ -13,6 +13,7 @@ from outlast.runner.output import Output
 from outlast.runner.patience import Stall
 from outlast.runner.progress import Progress
 from outlast.runner.ranks import Ranks
+from outlast.runner.saves import Saves
 from outlast.runner.signs import Signs
 from outlast.runner.words import Words
 from tests.unit.runner.conftest import Rank
@@ -28,7 +29,9 @@ class Screen:
         self.folder = AttemptFolder(str(root / "0001"))
         self.words = Words(self.folder)
         self.output = Output(self.folder, 1 << 20, self.words)
-        self.signs = Signs(Ranks(str(root)), self.output, Metrics(self.folder.metrics), "")
+        self.signs = Signs(
+            Ranks(str(root)), self.output, Metrics(self.folder.metrics), "", Saves([], self.words)
+        )
         self.progress = Progress(self.folder, target)
         self.now_s = 100.0
 

@@ -13,6 +13,7 @@ from outlast.runner.metrics import Metrics
 from outlast.runner.output import Output
 from outlast.runner.rank_clock import RankClock, Sample
 from outlast.runner.ranks import Ranks
+from outlast.runner.saves import Saves
 from outlast.runner.signs import Signs
 from outlast.runner.words import Words
 from tests.unit.runner.conftest import Rank
@@ -24,7 +25,9 @@ Make = Callable[..., Rank]
 def signs(tmp_path: Path) -> Signs:
     folder = AttemptFolder(str(tmp_path / "0001"))
     os.mkdir(folder.path)
-    return Signs(Ranks(str(tmp_path)), Output(folder, 1 << 20, Words(folder)), Metrics(folder.metrics), "")
+    words = Words(folder)
+    output = Output(folder, 1 << 20, words)
+    return Signs(Ranks(str(tmp_path)), output, Metrics(folder.metrics), "", Saves([], words))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from outlast.facts.codec import to_record
 from outlast.seams import CheckpointFormat
 from outlast.work.ready import NOT_RESUMED, ready
 
+RUN = "r-20260101-000000"
+
 
 def answer(
     tmp_path: Path,
@@ -28,7 +30,7 @@ def answer(
     formats: Sequence[CheckpointFormat] = FORMATS,
 ) -> dict[str, Any]:
     order = Order(
-        attempt=AttemptId(RunId("r-20260101-000000"), n),
+        attempt=AttemptId(RunId(RUN), n),
         term=1,
         argv=("true",),
         cwd="/",
@@ -40,7 +42,8 @@ def answer(
         log_bytes_max=1 << 20,
         had_checkpoint=had,
     )
-    path = tmp_path / "order.1.json"
+    path = tmp_path / "runs" / RUN / "attempts" / f"{n:04d}" / "order.1.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     files.replace(str(path), {"schema": 1, **to_record(order)})
     return ready(formats, path)
 

@@ -1,0 +1,15 @@
+"""What every value is."""
+
+import sys
+
+from msgspec import Struct
+
+if sys.version_info >= (3, 11):
+    from typing import dataclass_transform
+else:
+    from typing_extensions import dataclass_transform
+
+
+@dataclass_transform(frozen_default=True)
+class Fact(Struct, frozen=True, tag=True, gc=False):
+    """A frozen value. Its JSON carries the class name as "type"; keys of a newer version are ignored."""

@@ -1,0 +1,246 @@
+"""After a save has settled: reads it while it is warm, remembers what it was (a manifest), pins the newest one that is
+good, and lets go of what the retention no longer wants.
+
+Beside a training, started by its runner, at the lowest priority of CPU and disk; and once more when the training has
+ended. One at a time in a folder of checkpoints. Killed anywhere, the next one does what is missing. Prints one line of
+JSON. Refuses to move anything away: that is done before a start, when nobody trains.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from outlast.checkpoints import guard, owner, pins
+from outlast.checkpoints import manifest as manifests
+from outlast.checkpoints.parts.faults import Broken, Unknown
+from outlast.checkpoints.parts.reading import Deadline
+from outlast.disk import clock, files
+from outlast.disk.layout import AttemptFolder, RunFolder
+from outlast.errors import OK, RefusedError, WorldError
+from outlast.facts import Candidate, Manifest, Moment, Order, RunId, Torn, Unsure, Verdict, Whole
+from outlast.facts.codec import from_record
+from outlast.seams import CheckpointFormat
+from outlast.work import quiet
+from outlast.work.keep import Retaining
+from outlast.work.survey import limit_memory, survey
+
+log = logging.getLogger(__name__)
+SCHEMA = 1
+CANDIDATES_MAX = 10_000
+LEVEL = 2
+WITHIN_S = 6 * 3600.0  # whoever started it ends it sooner
+MEMORY_MAX = 8 << 30
+ROWS_SHOWN = 50
+LOCK = "lock"
+VERDICTS = {Whole: "whole", Torn: "torn", Unsure: "unsure"}
+
+
+def main(formats: Sequence[CheckpointFormat], attempt_dir: str, order_name: str) -> int:
+    quiet.be_last()
+    limit_memory(MEMORY_MAX)
+    try:
+        answer = settle(formats, Path(attempt_dir), order_name)
+    except WorldError as error:
+        answer = {"notes": [str(error)]}
+    print(json.dumps(answer), flush=True)
+    return OK
+
+
+def settle(formats: Sequence[CheckpointFormat], attempt_dir: Path, order_name: str) -> dict[str, Any]:
+    """{"verified": steps that are, newest first, "notes": for people}. Raises WorldError."""
+    record = files.read(str(attempt_dir / order_name))
+    if record is None:
+        raise WorldError(f"{attempt_dir / order_name}: there is no such order")
+    order = from_record(record, Order, order_name)
+    if order.resume is None:
+        return {"verified": [], "notes": []}
+    root = Path(order.resume.root)
+    found = survey(
+        [each for each in formats if order.resume.format in ("auto", each.name)], root, CANDIDATES_MAX
+    )
+    if not found:
+        return {"verified": [], "notes": []}
+    files.make_directory(str(root / guard.OWN))
+    lock = files.open_lock(str(root / guard.OWN / LOCK))
+    try:
+        if not files.try_lock(lock):
+            return {"verified": [], "notes": ["another verifies or clears these checkpoints now"]}
+        return _Settling(root, order, AttemptFolder(str(attempt_dir))).all_of(found)
+    finally:
+        os.close(lock)
+
+
+class _Settling:
+    def __init__(self, root: Path, order: Order, folder: AttemptFolder) -> None:
+        self._root, self._order, self._folder = root, order, folder
+        self._run: RunFolder = folder.run()
+        self._since_ns = _began_ns(folder)
+        self._rows: list[dict[str, Any]] = []
+        self._good: list[Manifest] = []
+        self._notes: list[str] = []
+
+    def all_of(self, found: Sequence[tuple[Candidate, CheckpointFormat]]) -> dict[str, Any]:
+        for candidate, format_ in found:
+            if candidate.step is not None:
+                self._one(candidate, candidate.step, format_)
+        if self._good:
+            self._pin()
+        kept = Retaining(self._root, self._order.retention, self._run).keep(self._good)
+        self._notes += kept.notes
+        gone = {path for path, _ in kept.removed}
+        self._rows = [row for row in self._rows if row["path"] not in gone]
+        self._forget({row["path"] for row in self._rows})
+        self._show()
+        steps = [each.step for each in self._good if each.path not in gone]
+        return {"verified": steps, "removed": [path for path, _ in kept.removed], "notes": self._notes}
+
+    def _one(self, candidate: Candidate, step: int, format_: CheckpointFormat) -> None:
+        known = manifests.of(self._run, step, candidate.path)
+        try:
+            if known is not None and manifests.is_current(known, candidate.path):
+                self._note_good(known)
+            elif self._is_ours(candidate):
+                self._look(candidate, step, format_, known)
+        except FileNotFoundError:
+            return  # gone while we looked
+        except OSError as error:
+            self._row(candidate, Unsure((f"cannot be read: {error.strerror or error}",)))
+
+    def _is_ours(self, candidate: Candidate) -> bool:
+        """Made since this attempt began, or the newest there is: what lies there from earlier is read when it is
+        wanted, not beside the training."""
+        return candidate.newest_mtime_ns >= self._since_ns or not (self._good or self._rows)
+
+    def _look(
+        self, candidate: Candidate, step: int, format_: CheckpointFormat, known: Manifest | None
+    ) -> None:
+        """One that was `known` and is neither as it was nor saved anew as a whole stays what it was known for. Raises
+        OSError."""
+        writer = guard.writer_of(Path(candidate.path))
+        if writer is not None:
+            self._row(candidate, Unsure((f"process {writer} has it open for writing",)))
+            return
+        began_s = time.monotonic()
+        before = manifests.marks(candidate.path)
+        verdict = format_.inspect(candidate, LEVEL, WITHIN_S)
+        if known is not None:
+            verdict = manifests.judged(verdict, known, candidate.path, WITHIN_S)
+        if not isinstance(verdict, Whole):
+            self._row(candidate, verdict)
+            return
+        try:
+            marks = manifests.hashed(candidate.path, Deadline(WITHIN_S))
+        except (Unknown, Broken) as error:
+            self._row(candidate, Unsure((str(error),)))
+            return
+        if [(each.name, each.bytes, each.mtime_ns) for each in marks] != before:
+            self._row(candidate, Unsure(("it changed while it was read",)))
+            return
+        made = self._manifest(candidate, step, verdict, marks)
+        manifests.write(self._run, made)
+        log.info("%s: verified in %.1f s (%d bytes)", candidate.path, time.monotonic() - began_s, made.bytes)
+        self._note_good(made)
+
+    def _manifest(self, candidate: Candidate, step: int, verdict: Whole, marks: Any) -> Manifest:
+        return Manifest(
+            run=RunId(self._run.id),
+            attempt=self._folder.n,
+            path=candidate.path,
+            format=candidate.format,
+            step=step,
+            level=max(verdict.level, manifests.CONTENT),
+            finite=verdict.finite,
+            at=from_record(clock.moment(), Moment),
+            files=marks,
+            notes=verdict.notes,
+        )
+
+    def _note_good(self, manifest: Manifest) -> None:
+        self._rows.append(_row(manifest))
+        if manifest.finite is not False:
+            self._good.append(manifest)
+
+    def _row(self, candidate: Candidate, verdict: Verdict) -> None:
+        reasons = verdict.notes if isinstance(verdict, Whole) else verdict.reasons
+        self._rows.append(
+            {
+                "path": candidate.path,
+                "step": candidate.step,
+                "format": candidate.format,
+                "verdict": VERDICTS.get(type(verdict), "foreign"),
+                "level": None,
+                "finite": None,
+                "reasons": list(reasons),
+                "pinned": "",
+            }
+        )
+
+    def _pin(self) -> None:
+        """The newest good one; ours of before goes only when that stands."""
+        whose = owner.of(self._root)
+        if whose is None or whose.run != self._run.id:
+            owner.take(self._root, self._run)
+        if not self._order.pins.wanted:
+            return
+        newest = max(self._good, key=lambda each: each.step)
+        try:
+            pins.pin(self._root, newest, self._order.pins.copy_max)
+        except (RefusedError, WorldError) as error:
+            self._notes.append(f"unprotected: step {newest.step} has no second copy: {error}")
+            return
+        for pin in pins.held(self._root):
+            if not pin.by and pin.manifest.step != newest.step:
+                pins.drop(self._root, pin.manifest.step)
+
+    def _forget(self, paths: set[str]) -> None:
+        """Manifests of checkpoints that are no more, and of which we keep no copy."""
+        keep = {each.manifest.step for each in pins.held(self._root)}
+        for name in _numbered(self._run.checkpoints):
+            step = int(name.removesuffix(".json"))
+            if step in keep:
+                continue
+            record = files.read(self._run.manifest(step))
+            if record is not None and record.get("path") not in paths:
+                files.remove(self._run.manifest(step))
+
+    def _show(self) -> None:
+        how = {each.manifest.step: each.how for each in pins.held(self._root)}
+        for row in self._rows:
+            row["pinned"] = how.get(row["step"], "")
+        rows = sorted(self._rows, key=lambda row: row["step"], reverse=True)[:ROWS_SHOWN]
+        files.make_directory(self._run.checkpoints)
+        record: Mapping[str, Any] = {"schema": SCHEMA, "checkpoints": rows, "notes": self._notes}
+        files.replace(self._run.verified, dict(record), durable=False)
+
+
+def _row(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "path": manifest.path,
+        "step": manifest.step,
+        "format": manifest.format,
+        "verdict": "whole",
+        "level": manifest.level,
+        "finite": manifest.finite,
+        "reasons": list(manifest.notes),
+        "pinned": "",
+    }
+
+
+def _began_ns(folder: AttemptFolder) -> int:
+    """By the clock of the wall, as files are dated."""
+    started = files.read(folder.started)
+    return int(started["at"]["wall_s"] * 1e9) if started is not None else 0
+
+
+def _numbered(folder: str) -> list[str]:
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise WorldError(f"cannot list {folder}: {error.strerror}") from error
+    return [name for name in names if name.removesuffix(".json").isdigit()]

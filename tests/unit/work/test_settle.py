@@ -1,0 +1,259 @@
+"""After a save has settled: what was whole is remembered and pinned, and nothing is moved away."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from outlast.checkpoints import guard, owner, pins
+from outlast.checkpoints import manifest as manifests
+from outlast.checkpoints.catalog import FORMATS
+from outlast.disk import files
+from outlast.disk.layout import RunFolder, Workspace
+from outlast.facts import AttemptId, Manifest, Order, Pins, Resume, Retention, RunId
+from outlast.facts.codec import to_record
+from outlast.work.settle import settle
+
+RUN = "r-20260101-000000"
+
+
+class Training:
+    """A run that saves into `out`."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.root = tmp_path / "out"
+        self.folder: RunFolder = Workspace(str(tmp_path)).run(RUN)
+
+    def save(self, step: int, value: float = 1.0) -> Path:
+        made = self.root / f"step-{step}"
+        made.mkdir(parents=True)
+        np.savez(made / "weights.npz", w=np.full(100, value, np.float32))
+        (made / "model.safetensors").write_bytes(safetensors(value))
+        return made
+
+    def settle(self, n: int = 1, **order: Any) -> dict[str, Any]:
+        given = Order(
+            attempt=AttemptId(RunId(RUN), n),
+            term=1,
+            argv=("true",),
+            cwd="/",
+            env=(),
+            resume=Resume(str(self.root)),
+            target_step=None,
+            stall_limits_s=(),
+            stop_grace_s=1.0,
+            log_bytes_max=1 << 20,
+            **order,
+        )
+        attempt = Path(self.folder.attempt(n).path)
+        attempt.mkdir(parents=True, exist_ok=True)
+        files.replace(str(attempt / "order.1.json"), {"schema": 1, **to_record(given)})
+        return settle(FORMATS, attempt, "order.1.json")
+
+    def manifest(self, step: int) -> Manifest | None:
+        return manifests.of(self.folder, step, str(self.root / f"step-{step}"))
+
+    def shown(self) -> list[dict[str, Any]]:
+        record = files.read(self.folder.verified)
+        assert record is not None
+        rows: list[dict[str, Any]] = record["checkpoints"]
+        return rows
+
+
+def safetensors(value: float) -> bytes:
+    head = json.dumps({"w": {"dtype": "F32", "shape": [100], "data_offsets": [0, 400]}}).encode()
+    return len(head).to_bytes(8, "little") + head + np.full(100, value, "<f4").tobytes()
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> Training:
+    return Training(tmp_path)
+
+
+def test_what_is_whole_gets_a_manifest_and_the_newest_of_them_a_second_copy(training: Training) -> None:
+    training.save(9)
+    training.save(10)
+    assert training.settle()["verified"] == [10, 9]
+    found = training.manifest(10)
+    assert found is not None
+    assert (found.run, found.attempt, found.step, found.level, found.finite) == (RUN, 1, 10, 1, True)
+    assert sorted(each.name for each in found.files) == ["model.safetensors", "weights.npz"]
+    assert [pin.manifest.step for pin in pins.held(training.root)] == [10]
+
+
+def test_a_newer_one_takes_the_place_of_the_last_pin_once_it_has_its_own(training: Training) -> None:
+    training.save(10)
+    training.settle()
+    training.save(20)
+    training.settle()
+    assert [pin.manifest.step for pin in pins.held(training.root)] == [20]
+
+
+def test_one_that_a_person_pinned_stays_pinned(training: Training) -> None:
+    training.save(10)
+    training.settle()
+    found = training.manifest(10)
+    assert found is not None
+    pins.pin(training.root, found, 1 << 20, by="kim")
+    training.save(20)
+    training.settle()
+    assert [pin.manifest.step for pin in pins.held(training.root)] == [20, 10]
+
+
+def test_what_is_torn_gets_no_manifest_and_stays_where_it_is(training: Training) -> None:
+    torn = training.save(10) / "model.safetensors"
+    torn.write_bytes(torn.read_bytes()[:-7])
+    assert training.settle()["verified"] == []
+    assert training.manifest(10) is None
+    assert torn.exists()
+    (row,) = training.shown()
+    assert (row["verdict"], row["pinned"]) == ("torn", "")
+
+
+def test_weights_that_are_not_finite_are_remembered_and_never_pinned(training: Training) -> None:
+    training.save(10)
+    training.settle()
+    training.save(20, float("nan"))
+    assert training.settle()["verified"] == [10]
+    found = training.manifest(20)
+    assert found is not None
+    assert found.finite is False
+    assert [pin.manifest.step for pin in pins.held(training.root)] == [10]
+
+
+def test_one_that_somebody_still_writes_is_left_for_later(training: Training) -> None:
+    with (training.save(10) / "weights.npz").open("ab"):
+        assert training.settle()["verified"] == []
+    assert training.settle()["verified"] == [10]
+
+
+def test_what_has_not_changed_is_not_read_again(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    training.save(10)
+    training.settle()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("it was read again")
+
+    monkeypatch.setattr(manifests, "hashed", refuse)
+    assert training.settle()["verified"] == [10]
+
+
+def test_one_that_was_saved_anew_gets_a_new_manifest(training: Training) -> None:
+    made = training.save(10)
+    training.settle()
+    before = training.manifest(10)
+    shutil.rmtree(made)
+    training.save(10, 2.0)
+    training.settle(2)
+    after = training.manifest(10)
+    assert before is not None
+    assert after is not None
+    assert after.attempt == 2
+    assert after.files != before.files
+
+
+def test_what_lay_there_before_is_not_read_beside_the_training_but_for_the_newest(training: Training) -> None:
+    for step in (10, 20):
+        os.utime(training.save(step), (1, 1))
+    attempt = Path(training.folder.attempt(1).path)
+    attempt.mkdir(parents=True)
+    files.replace(str(attempt / "started.json"), {"at": {"boot": "b", "mono_s": 0.0, "wall_s": 1000.0}})
+    assert training.settle()["verified"] == [20]
+    assert training.manifest(10) is None
+
+
+def test_the_manifest_of_a_checkpoint_that_is_no_more_goes_but_not_while_we_have_a_copy(
+    training: Training,
+) -> None:
+    for step in (10, 20):
+        training.save(step)
+    training.settle()
+    for step in (10, 20):
+        shutil.rmtree(training.root / f"step-{step}")
+    (training.root / "step-1").mkdir()  # there is something to look at, and nothing good
+    training.settle()
+    assert not os.path.exists(training.folder.manifest(10))
+    assert training.manifest(20) is not None
+
+
+def test_the_folder_belongs_to_the_run_from_the_first_verified_checkpoint_on(training: Training) -> None:
+    training.root.mkdir()
+    training.settle()
+    assert not (training.root / guard.OWN).exists(), "a framework may refuse a folder that is not empty"
+    training.save(10)
+    training.settle()
+    whose = owner.of(training.root)
+    assert whose is not None
+    assert whose.run == RUN
+
+
+def test_without_pins_there_is_no_second_copy(training: Training) -> None:
+    training.save(10)
+    training.settle(pins=Pins(wanted=False))
+    assert pins.held(training.root) == []
+
+
+def test_a_copy_that_cannot_be_had_is_said(training: Training) -> None:
+    training.root.mkdir()
+    (training.root / "step-10.safetensors").write_bytes(safetensors(1.0))
+    notes = training.settle(pins=Pins(copy_max=10))["notes"]
+    assert "unprotected: step 10 has no second copy" in notes[0]
+
+
+def test_two_at_once_do_not_meet(training: Training) -> None:
+    training.save(10)
+    training.settle()
+    lock = files.open_lock(str(training.root / guard.OWN / "lock"))
+    try:
+        assert files.try_lock(lock)
+        assert "another" in training.settle()["notes"][0]
+    finally:
+        os.close(lock)
+
+
+def test_retention_removes_what_no_rule_keeps_and_leaves_a_record(training: Training) -> None:
+    for step in (10, 20, 30, 40):
+        training.save(step)
+    answer = training.settle(retention=Retention(last=1))
+    assert [os.path.basename(path) for path in answer["removed"]] == ["step-20", "step-10"]
+    assert sorted(os.listdir(training.root)) == [guard.OWN, "step-30", "step-40"]
+    lines = (training.root / guard.OWN / "removed.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [20, 10]
+    assert [row["step"] for row in training.shown()] == [40, 30]
+
+
+def test_without_retention_nothing_is_ever_removed(training: Training) -> None:
+    for step in range(1, 9):
+        training.save(step)
+    assert training.settle()["removed"] == []
+    assert len(list(training.root.glob("step-*"))) == 8
+
+
+def test_the_best_by_a_metric_of_the_run_is_kept(training: Training) -> None:
+    for step in (10, 20, 30, 40, 50):
+        training.save(step)
+    attempt = Path(training.folder.attempt(1).path)
+    attempt.mkdir(parents=True)
+    rows = [
+        {"schema": 1, "every": 1},
+        *({"step": s, "eval_loss": v} for s, v in ((9, 0.9), (18, 0.1), (40, 0.5))),
+    ]
+    (attempt / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    training.settle(retention=Retention(last=1, best="eval_loss", least=1))
+    assert sorted(each.name for each in training.root.glob("step-*")) == ["step-20", "step-50"]
+
+
+def test_the_one_that_a_living_attempt_resumed_from_is_not_removed(training: Training) -> None:
+    for step in (10, 20, 30, 40):
+        training.save(step)
+    attempt = training.folder.attempt(1)
+    os.makedirs(attempt.path)
+    at = {"boot": "b", "mono_s": 0.0, "wall_s": 1.0}
+    resumed_from = str(training.root / "step-10")
+    files.replace(attempt.started, {"at": at, "resumed_from": resumed_from})
+    training.settle(retention=Retention(last=1, least=1))
+    assert sorted(each.name for each in training.root.glob("step-*")) == ["step-10", "step-40"]
