@@ -325,8 +325,8 @@ ENDED = (
         "a training that says it is done before its own last step is trained again and again, and then has failed",
         (
             Patch(
-                "decide/endings.py",
-                "        return self.target is not None and shown and not self.reached and not says_done\n",
+                "decide/case.py",
+                "        return self.target is not None and shown and not self.reached and not self.says_done\n",
                 "        return self.target is not None and shown and not self.reached\n",
             ),
         ),

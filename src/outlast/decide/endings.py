@@ -1,26 +1,22 @@
 """How each ending is read: one table, top down. The first row whose condition holds speaks; the last holds always.
 
-Knows what the runner wrote into exit.json and what was asked of the run. Refuses to know budgets: what a charge leads
-to is decided in `decide/policy`.
+Knows which of two readings of one ending goes first. Refuses to know budgets: what a charge leads to is decided in
+`decide/policy`, and what a condition means in `decide/case`.
 """
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from outlast.decide.case import FROM_OUTSIDE as FROM_OUTSIDE
+from outlast.decide.case import KILL, NONFINITE_LOSS
+from outlast.decide.case import Case as Case
 from outlast.errors import DO_NOT_RESTART, RESUME_ME
-from outlast.facts import Cause, Ending, Exited, Lost, NeverBegan, Outcome, Proof, Signalled, Spec
-from outlast.facts.closed import assert_never
+from outlast.facts import Cause, Outcome, Proof
 from outlast.facts.entries import AttemptVerdict
 
 NO_VALID_CHECKPOINT, SPAWN_FAILED, CALLED_OFF = "no_valid_checkpoint", "spawn failed", "called off"
 NEVER_BEGAN, NO_CAUSE = "never_began", "none"
-# The last word of a rank, in the page it shares, and as what it is read. A training that was left early, without a
-# word, is no more done than one that runs.
-WORDS = {
-    "running": "running", "left": "running", "stopped": "stopped", "done": "done", "do-not-restart": "do-not-restart",
-}  # fmt: skip
-FROM_OUTSIDE = (1, 2, 15)  # HUP, INT, TERM that nobody here sent: reboot, administrator, preemption
-KILL = 9
+NO_PROOF = "no_proof"
 REQUEUED = "REQUEUED"
 NEVER_BEGAN_FREE = (
     3  # in a row: no training instruction ran, so they cost nothing; but nothing goes on for ever
@@ -48,106 +44,6 @@ class Reading(NamedTuple):
     proof: Proof | None = None
 
 
-class Case(NamedTuple):
-    """An ending, and what it is measured by. `had_progress`: an earlier attempt of this run got on; `never_began_yet`:
-    how many attempts in a row before this one did not begin, though nobody called them off."""
-
-    spec: Spec
-    ending: Ending
-    had_progress: bool = False
-    never_began_yet: int = 0
-
-    @property
-    def target(self) -> int | None:
-        return self.spec.target_step if self.spec.target_step is not None else self.ending.total
-
-    @property
-    def step(self) -> int | None:
-        """The highest step it stood at: one that it reached, or resumed from."""
-        steps = (self.ending.last_step, self.ending.resumed_step)
-        return max((step for step in steps if step is not None), default=None)
-
-    @property
-    def reached(self) -> bool:
-        return self.target is not None and self.step is not None and self.step >= self.target
-
-    @property
-    def short(self) -> bool:
-        """A shortfall that is known. A step that nobody saw is none, unless the training is one that shows them. Who
-        says `done` (early stopping) knows better than its own total, and not better than a person's target."""
-        shown = self.ending.last_step is not None or self.ending.total is not None
-        says_done = self.spec.target_step is None and self.words == {"done"}
-        return self.target is not None and shown and not self.reached and not says_done
-
-    @property
-    def trained(self) -> bool:
-        """Whether it went beyond the step that it resumed from."""
-        return self.ending.seen_step is not None and self.ending.seen_step > (self.ending.resumed_step or 0)
-
-    @property
-    def proven(self) -> bool:
-        """What was declared or is known about completion holds, and something does."""
-        if self.ending.done is False or (self.wants_step and not self.reached):
-            return False
-        return self.reached or (self.ending.done is True and not self.short)
-
-    @property
-    def wants_step(self) -> bool:
-        return "step" in self.spec.require_proof
-
-    @property
-    def code(self) -> int | None:
-        return self.ending.exit.code if isinstance(self.ending.exit, Exited) else None
-
-    @property
-    def signal(self) -> int | None:
-        """Also one that killed the training's command inside a shell, which makes 128 + signal of it."""
-        if isinstance(self.ending.exit, Signalled):
-            return self.ending.exit.signal
-        return self.code - 128 if self.code is not None and self.code - 128 in (*FROM_OUTSIDE, KILL) else None
-
-    @property
-    def words(self) -> frozenset[str]:
-        return frozenset(map(_last_word, self.ending.last_words))
-
-    @property
-    def told(self) -> bool:
-        """Stopped by us because somebody asked for it (a signal to the runner comes from outside)."""
-        return self.ending.told != "run" and not self.ending.told_by.startswith("signal")
-
-    @property
-    def hurt_from_outside(self) -> bool:
-        by_the_runner = self.ending.told != "run" and self.ending.told_by.startswith("signal")
-        return by_the_runner or self.signal in FROM_OUTSIDE
-
-    @property
-    def out_of_time(self) -> str:
-        """The limit is the run's; its last runner only knew what the earlier attempts had left of it."""
-        limit_s = self.spec.timeout_s
-        if limit_s is None:
-            return self.ending.told_by
-        return f"timeout: its attempts lasted longer than {limit_s:g} s together (--timeout)"
-
-    def never_began(self, prefix: str) -> bool:
-        return isinstance(self.ending.exit, NeverBegan) and self.ending.exit.why.startswith(prefix)
-
-    @property
-    def lost(self) -> bool:
-        return isinstance(self.ending.exit, Lost)
-
-    @property
-    def how(self) -> str:
-        match self.ending.exit:
-            case Exited(code=code):
-                return f"exit {code}"
-            case Signalled(signal=signal, core=core):
-                return f"signal {signal}" + " (core dumped)" * core
-            case NeverBegan(why=why) | Lost(why=why):
-                return why
-            case _:
-                assert_never(self.ending.exit)
-
-
 class Rule(NamedTuple):
     """One row. `cause` and `why` are words, or made from the case."""
 
@@ -171,7 +67,7 @@ class Rule(NamedTuple):
         )
         proof: Proof | None = None
         if self.closing == "completed":
-            proof = "step" if case.reached else "exit"
+            proof = _proof(case)
         return Reading(self.verdict, cause, self.free, why, self.closing, proof)
 
 
@@ -190,15 +86,22 @@ RULES: tuple[Rule, ...] = (
         free=True, restart="never", closing="no-op",
     ),
     Rule(
+        "its losses or its weights are no numbers any more",
+        lambda case: case.diverged,
+        "failed", NONFINITE_LOSS, lambda case: case.how_diverged, restart="once",
+    ),
+    Rule(
         "exit 0, and what was declared or known holds",
         lambda case: case.code == 0 and case.proven,
         "finished", NO_CAUSE,
-        lambda case: f"exit 0 at step {case.step} of {case.target}" if case.reached else "exit 0; --done-when holds",
+        lambda case: _with_artefact(
+            case, f"exit 0 at step {case.step} of {case.target}" if case.reached else "exit 0; --done-when holds"
+        ),
         free=True, closing="completed",
     ),
     Rule(
         "nobody saw its exit, but its own record says that it was done",
-        lambda case: case.lost and case.reached and case.words == {"done"},
+        lambda case: case.lost and case.proven and case.reached and case.words == {"done"},
         "finished", NO_CAUSE,
         lambda case: f"nobody saw its exit, but its own record says done at step {case.step} of {case.target}",
         free=True, closing="completed",
@@ -276,6 +179,11 @@ RULES: tuple[Rule, ...] = (
         lambda case: f"{case.how}, from outside" + f" ({case.ending.told_by})" * bool(case.ending.told_by),
     ),
     Rule(
+        "exit 0, but its newest checkpoint is torn",
+        lambda case: case.code == 0 and case.worth == "torn",
+        "early_exit", "torn_checkpoint", lambda case: f"exit 0, but {case.artefact}",
+    ),
+    Rule(
         "exit 0, but --done-when does not hold",
         lambda case: case.code == 0 and case.ending.done is False,
         "early_exit", "early_exit", lambda case: f"exit 0, but --done-when {case.spec.done_when} does not hold",
@@ -286,15 +194,21 @@ RULES: tuple[Rule, ...] = (
         "early_exit", "early_exit", lambda case: f"exit 0 at step {case.step or 0} of {case.target}",
     ),
     Rule(
-        "exit 0, but a step has to prove it",
-        lambda case: case.code == 0 and case.wants_step,
-        "early_exit", "no_proof",
-        lambda case: f"exit 0, but no step was seen that proves it (--require-proof {case.spec.require_proof})",
+        "exit 0, and its newest checkpoint says that it was stopped before its end",  # R14
+        lambda case: case.code == 0 and case.is_cut,
+        "interrupted", "stopped_itself",
+        lambda case: f"exit 0, but {case.artefact}",
+    ),
+    Rule(
+        "exit 0, but what has to prove it does not",
+        lambda case: case.code == 0 and bool(case.unproven),
+        "early_exit", NO_PROOF,
+        lambda case: f"exit 0, but {case.unproven} (--require-proof {case.spec.require_proof})",
     ),
     Rule(
         "exit 0, and nothing was declared",
         lambda case: case.code == 0,
-        "finished", NO_CAUSE, lambda case: "exit 0", free=True, closing="completed",
+        "finished", NO_CAUSE, lambda case: _with_artefact(case, "exit 0"), free=True, closing="completed",
     ),
     Rule(
         "killed by the kernel for memory",
@@ -317,17 +231,20 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
+def _proof(case: Case) -> Proof:
+    if case.has_artefact:
+        return "step+artefact" if case.reached else "artefact"
+    return "step" if case.reached else "exit"
+
+
+def _with_artefact(case: Case, why: str) -> str:
+    """What was not checked is said."""
+    return why if case.ending.final is None else f"{why}; {case.artefact}"
+
+
 def _began_at_target(case: Case) -> bool:
     step = case.ending.resumed_step
     return step is not None and case.target is not None and step >= case.target
-
-
-def _last_word(said: str) -> str:
-    """ "rank 0: stopped at step 120" -> "stopped"."""
-    for word in said.replace(":", " ").split():
-        if word in WORDS:
-            return WORDS[word]
-    return ""
 
 
 def _section(told_by: str) -> str:

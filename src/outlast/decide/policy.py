@@ -4,6 +4,8 @@
 mean). Then the budget. Not knowing is never success.
 """
 
+from outlast.decide import rollback
+from outlast.decide.case import NONFINITE_LOSS
 from outlast.decide.endings import CALLED_OFF as CALLED_OFF
 from outlast.decide.endings import NEVER_BEGAN, RULES, Case, Reading
 from outlast.facts import (
@@ -53,7 +55,7 @@ class End(Fact):
 def judge(spec: Spec, book: Book, n: int, ending: Ending, newest: Candidate | None) -> Judgement:
     """`newest` is the newest usable checkpoint after the attempt's end."""
     reading = _with_reason(read(spec, book, ending), book)
-    checkpoint = newest.step if newest is not None else None
+    checkpoint = good_step(ending, newest)
     progressed = has_progressed(book, ending, checkpoint)
     charged = not reading.free and not progressed
     end = end_of_run(spec, book, ending, reading, charged)
@@ -70,6 +72,21 @@ def judge(spec: Spec, book: Book, n: int, ending: Ending, newest: Candidate | No
         closing_cause=end.cause if end is not None else None,
         closing_why=end.why if end is not None else "",
     )
+
+
+def good_step(ending: Ending, newest: Candidate | None) -> int | None:
+    """The step of the newest checkpoint, if it is none of those that this attempt is known to have spoilt: they are no
+    progress, and nothing is resumed from them. A loss is bad a step later than the weights."""
+    if newest is None or newest.step is None:
+        return None
+    spoilt = None if ending.nonfinite_step is None else ending.nonfinite_step - 1
+    if (
+        ending.final is not None
+        and ending.final.worth in ("torn", "nonfinite")
+        and ending.final.step is not None
+    ):
+        spoilt = ending.final.step if spoilt is None else min(spoilt, ending.final.step)
+    return newest.step if spoilt is None or newest.step < spoilt else None
 
 
 def read(spec: Spec, book: Book, ending: Ending) -> Reading:
@@ -98,6 +115,8 @@ def end_of_run(spec: Spec, book: Book, ending: Ending, reading: Reading, charged
         return End("cancelled", f"stopped on request {book.asked}; {reading.why}", reading.cause)
     if reading.closing is not None:
         return End(reading.closing, reading.why, reading.cause)
+    if reading.cause.name == NONFINITE_LOSS and (cause := rollback.in_vain(since_reopened(book), ending)):
+        return End("failed", f"{cause.why}; {reading.why}", cause)
     return out_of_budget(spec, book, ending, reading) if charged else None
 
 

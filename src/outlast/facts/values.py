@@ -83,6 +83,20 @@ class Word(Fact):
     at: str = ""
 
 
+class Final(Fact):
+    """What the newest checkpoint was worth when the training had ended well; `why` is for people.
+
+    `total`: how far its trainer was to go; `cut`: by its own word it was stopped before. Unchecked: nobody can say.
+    """
+
+    worth: Literal["whole", "torn", "nonfinite", "unchecked"]
+    path: str = ""
+    step: int | None = None
+    total: int | None = None
+    cut: bool = False
+    why: str = ""
+
+
 class Ending(Fact):
     """What is known of an attempt's end. `by` None: recorded by a supervisor, on somebody's word.
 
@@ -90,6 +104,7 @@ class Ending(Fact):
     "timeout: 3600 s", "signal 15 to the runner"). `done` is what --done-when found (None: nothing declared).
     `read_step` is what its output told of (`read_source`: which shape of it): a sign of life, and no proof of anything.
     `last_words` are those of the ranks; they outrank the launcher's exit code. `lasted_s` from "go" to the end.
+    `nonfinite`: how its losses ceased to be numbers, from `nonfinite_step` on. `final` None: nobody looked.
     """
 
     exit: Exit
@@ -121,6 +136,9 @@ class Ending(Fact):
 
     cpu_s: float | None = None
     swept: int = 0
+    nonfinite: str = ""
+    nonfinite_step: int | None = None
+    final: Final | None = None
 
 
 # --- doors x whereabouts -> presence (decide/presence.py) -------------------------------------------------------
@@ -236,7 +254,8 @@ class Order(Fact):
     """attempts/NNNN/order.TERM.json: all that a runner needs to begin an attempt.
 
     `env` is added to the run's own environment. `ready` is the command that chooses the resume point (empty:
-    none), `supervisor` the one that starts a supervisor where none is.
+    none), `final` the one that looks at the newest checkpoint in the end, `supervisor` the one that starts a supervisor
+    where none is.
     """
 
     attempt: AttemptId
@@ -262,6 +281,7 @@ class Order(Fact):
     settle: tuple[str, ...] = ()  # the command that verifies, remembers and pins what the training saved
     retention: Retention | None = None
     pins: Pins = Pins()
+    final: tuple[str, ...] = ()
     supervisor: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()

@@ -6,13 +6,31 @@ import pytest
 from msgspec.structs import replace
 
 from outlast.decide.endings import FROM_OUTSIDE, NEVER_BEGAN_FREE, RULES, WORD_CAUSES, Case, Reading
-from outlast.facts import Ending, Exit, Exited, Lost, NeverBegan, Signalled, Spec, Word
+from outlast.facts import Ending, Exit, Exited, Final, Lost, NeverBegan, Signalled, Spec, Word
 from tests.unit.decide.values import SPEC, ending
 
 AIMED = replace(SPEC, target_step=1000)
 PROVE = replace(SPEC, require_proof="step")
 PROVE_AIMED = replace(AIMED, require_proof="step+artefact")
 WHEN = replace(SPEC, done_when="file:done")
+PROVE_ARTEFACT = replace(SPEC, require_proof="artefact")
+WHOLE = Final(
+    "whole", "ckpt/checkpoint-1000", 1000, why="ckpt/checkpoint-1000 is whole at level L1 and finite"
+)
+EARLIER = replace(
+    WHOLE, path="ckpt/checkpoint-900", step=900, why="ckpt/checkpoint-900 is whole at level L1 and finite"
+)
+SICK = replace(
+    WHOLE, worth="nonfinite", why="ckpt/checkpoint-1000 is not finite (model.safetensors: a.weight)"
+)
+TORN = replace(WHOLE, worth="torn", why="ckpt/checkpoint-1000 is torn: optimizer.pt: it is no whole zip")
+UNCHECKED = replace(
+    WHOLE, worth="unchecked", why="ckpt/checkpoint-1000 was not checked: no answer within 80 s"
+)
+CUT = Final(
+    "whole", "out/checkpoint-580", 580, 20_000, cut=True, why="out/checkpoint-580 was stopped at 580 of 20000"
+)
+BAD = "loss nan at steps 13, 14, 15"
 STALL = "stall: no progress for 61 s (limit 60 s)"
 
 
@@ -54,6 +72,43 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
         "nothing was trained: resumed at step 1200, the target is 1000",
     ),
     (
+        "nothing was left to train",  # L38, and only its checkpoint says how far it was to go
+        case(Exited(0), resumed_step=1000, final=replace(WHOLE, total=1000)),
+        ("no-op", "no_op", True, "no-op", None, "never"),
+        "nothing was trained: resumed at step 1000, the target is 1000",
+    ),
+    (
+        "its losses or its weights are no numbers any more",
+        case(Signalled(15), told="stop-now", told_by=f"nonfinite: {BAD}"),
+        ("failed", "nonfinite_loss", False, None, None, "once"),
+        f"diverged: {BAD}",
+    ),
+    (
+        "its losses or its weights are no numbers any more",  # quicker than any stop, and done by its own word
+        case(Exited(0), AIMED, last_step=1000, nonfinite=BAD, nonfinite_step=13,
+             last_words=("rank 0: done at step 1000",)),
+        ("failed", "nonfinite_loss", False, None, None, "once"),
+        f"diverged: {BAD}",
+    ),
+    (
+        "its losses or its weights are no numbers any more",  # its own check of its loss raised
+        case(Exited(1), nonfinite=BAD, nonfinite_step=13),
+        ("failed", "nonfinite_loss", False, None, None, "once"),
+        f"diverged: {BAD}",
+    ),
+    (
+        "its losses or its weights are no numbers any more",  # R12: the log says loss 0
+        case(Exited(0), AIMED, last_step=1000, final=SICK),
+        ("failed", "nonfinite_loss", False, None, None, "once"),
+        f"diverged: {SICK.why}",
+    ),
+    (
+        "its losses or its weights are no numbers any more",
+        case(Exited(0), WHEN, done=True, final=SICK),
+        ("failed", "nonfinite_loss", False, None, None, "once"),
+        f"diverged: {SICK.why}",
+    ),
+    (
         "exit 0, and what was declared or known holds",
         case(Exited(0), AIMED, last_step=1000),
         ("finished", "none", True, "completed", "step", "yes"),
@@ -67,9 +122,39 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
     ),
     (
         "exit 0, and what was declared or known holds",  # stopped, and yet it had come to its end
-        case(Exited(0), PROVE_AIMED, last_step=1000, told="stop", told_by="request 4"),
+        case(Exited(0), PROVE_AIMED, last_step=1000, told="stop", told_by="request 4", final=WHOLE),
+        ("finished", "none", True, "completed", "step+artefact", "yes"),
+        f"exit 0 at step 1000 of 1000; {WHOLE.why}",
+    ),
+    (
+        "exit 0, and what was declared or known holds",  # nobody saw a step, but for that of the whole checkpoint
+        case(Exited(0), AIMED, final=WHOLE),
+        ("finished", "none", True, "completed", "step+artefact", "yes"),
+        f"exit 0 at step 1000 of 1000; {WHOLE.why}",
+    ),
+    (
+        "exit 0, and what was declared or known holds",  # its own trainer's total, and nobody else's
+        case(Exited(0), final=replace(WHOLE, total=1000)),
+        ("finished", "none", True, "completed", "step+artefact", "yes"),
+        f"exit 0 at step 1000 of 1000; {WHOLE.why}",
+    ),
+    (
+        "exit 0, and what was declared or known holds",  # the last steps were not saved
+        case(Exited(0), AIMED, last_step=1000, final=EARLIER),
         ("finished", "none", True, "completed", "step", "yes"),
-        "exit 0 at step 1000 of 1000",
+        f"exit 0 at step 1000 of 1000; {EARLIER.why}",
+    ),
+    (
+        "exit 0, and what was declared or known holds",
+        case(Exited(0), AIMED, last_step=1000, final=UNCHECKED),
+        ("finished", "none", True, "completed", "step", "yes"),
+        f"exit 0 at step 1000 of 1000; {UNCHECKED.why}",
+    ),
+    (
+        "exit 0, and what was declared or known holds",  # a person's sign outranks the trainer's own total
+        case(Exited(0), WHEN, done=True, final=CUT),
+        ("finished", "none", True, "completed", "exit", "yes"),
+        f"exit 0; --done-when holds; {CUT.why}",
     ),
     (
         "exit 0, and what was declared or known holds",  # the earlier attempt was killed after its last checkpoint
@@ -119,6 +204,11 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
      ("lost", "requeued", True, None, None, "yes"), "REQUEUED"),
     ("over, and its backend says why", case(Lost("REBOOT: began anew"), word=Word("REBOOT", "began anew")),
      ("lost", "reboot", False, None, None, "yes"), "REBOOT: began anew"),
+    ("stopped on request", case(Exited(0), AIMED, told="stop", told_by="request 4", last_step=1000, final=SICK),
+     ("interrupted", "stopped", True, None, None, "yes"), "stopped (request 4); exit 0"),
+    ("over, and nobody can say how",  # its record says done, and its weights are none
+     case(Lost("adopted"), AIMED, last_step=1000, last_words=("rank 0: done at step 1000",), final=SICK),
+     ("lost", "lost", False, None, None, "yes"), "adopted"),
     ("over, and nobody can say how", case(Lost("adopted")),
      ("lost", "lost", False, None, None, "yes"), "adopted"),
     ("over, and nobody can say how", case(Lost("X: y"), word=Word("X", "y")),
@@ -146,6 +236,10 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
     ("a signal from outside", case(Exited(0), told="stop", told_by="signal 15 to the runner"),
      ("interrupted", "signal_from_outside", False, None, None, "yes"),
      "exit 0, from outside (signal 15 to the runner)"),
+    ("exit 0, but its newest checkpoint is torn", case(Exited(0), AIMED, last_step=1000, final=TORN),
+     ("early_exit", "torn_checkpoint", False, None, None, "yes"), f"exit 0, but {TORN.why}"),
+    ("exit 0, but its newest checkpoint is torn", case(Exited(0), final=TORN),
+     ("early_exit", "torn_checkpoint", False, None, None, "yes"), f"exit 0, but {TORN.why}"),
     ("exit 0, but --done-when does not hold", case(Exited(0), WHEN, done=False),
      ("early_exit", "early_exit", False, None, None, "yes"), "exit 0, but --done-when file:done does not hold"),
     ("exit 0, but --done-when does not hold",
@@ -165,12 +259,36 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
      ("early_exit", "early_exit", False, None, None, "yes"), "exit 0 at step 9 of 20"),
     ("exit 0, short of the target", case(Exited(0), total=100),
      ("early_exit", "early_exit", False, None, None, "yes"), "exit 0 at step 0 of 100"),
-    ("exit 0, but a step has to prove it", case(Exited(0), PROVE),
+    ("exit 0, and its newest checkpoint says that it was stopped before its end",  # R14: nobody saw a step
+     case(Exited(0), final=CUT),
+     ("interrupted", "stopped_itself", False, None, None, "yes"), f"exit 0, but {CUT.why}"),
+    ("exit 0, and its newest checkpoint says that it was stopped before its end",
+     case(Exited(0), replace(SPEC, target_step=20_000), final=CUT),
+     ("interrupted", "stopped_itself", False, None, None, "yes"), f"exit 0, but {CUT.why}"),
+    ("exit 0, but what has to prove it does not", case(Exited(0), PROVE),
      ("early_exit", "no_proof", False, None, None, "yes"),
      "exit 0, but no step was seen that proves it (--require-proof step)"),
-    ("exit 0, but a step has to prove it", case(Exited(0), PROVE_AIMED, done=True),
+    ("exit 0, but what has to prove it does not", case(Exited(0), PROVE_AIMED, done=True),
      ("early_exit", "no_proof", False, None, None, "yes"),
-     "exit 0, but no step was seen that proves it (--require-proof step+artefact)"),
+     "exit 0, but no step was seen that proves it; no checkpoint was looked at, and that proves nothing "
+     "(--require-proof step+artefact)"),
+    ("exit 0, but what has to prove it does not",
+     case(Exited(0), PROVE_ARTEFACT, last_step=5, total=5, final=UNCHECKED),
+     ("early_exit", "no_proof", False, None, None, "yes"),
+     f"exit 0, but {UNCHECKED.why}, and that proves nothing (--require-proof artefact)"),
+    ("exit 0, but what has to prove it does not", case(Exited(0), PROVE_AIMED, last_step=1000, final=EARLIER),
+     ("early_exit", "no_proof", False, None, None, "yes"),
+     f"exit 0, but {EARLIER.why}, and that proves nothing (--require-proof step+artefact)"),
+    ("exit 0, and nothing was declared", case(Exited(0), PROVE_ARTEFACT, final=WHOLE),
+     ("finished", "none", True, "completed", "artefact", "yes"), f"exit 0; {WHOLE.why}"),
+    ("exit 0, and nothing was declared", case(Exited(0), final=UNCHECKED),
+     ("finished", "none", True, "completed", "exit", "yes"), f"exit 0; {UNCHECKED.why}"),
+    ("exit 0, and nothing was declared",  # early stopping, by the training's own word
+     case(Exited(0), final=CUT, last_words=("rank 0: done at step 580",)),
+     ("finished", "none", True, "completed", "exit", "yes"), f"exit 0; {CUT.why}"),
+    ("exit 0, and nothing was declared",  # how far it came after its newest checkpoint nobody knows
+     case(Exited(0), final=replace(CUT, cut=False)),
+     ("finished", "none", True, "completed", "exit", "yes"), f"exit 0; {CUT.why}"),
     ("exit 0, and nothing was declared", case(Exited(0)),
      ("finished", "none", True, "completed", "exit", "yes"), "exit 0"),
     ("exit 0, and nothing was declared",  # early stopping
