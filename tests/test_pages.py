@@ -49,4 +49,4 @@ def test_what_is_said_to_be_absent_is_absent_and_the_page_of_limits_says_so() ->
     for option in ABSENT:
         assert f"{option} " not in known, f"{option} exists: it is no longer to be called absent"
         assert f"`{option}`" in limits
-    assert "there is no proof by artefact" in limits
+    assert "A proof by artefact is as good as the format" in limits

@@ -17,6 +17,7 @@ from outlast.facts import (
     Ending,
     Exit,
     Exited,
+    Final,
     Gone,
     Lost,
     NeverBegan,
@@ -34,7 +35,7 @@ from outlast.facts import (
     Word,
 )
 from tests.simulate.store import Killed
-from tests.simulate.world import HOST, Actor, Steps, Training, World
+from tests.simulate.world import HOST, SPOILT, Actor, Steps, Training, World
 
 LOOK_S = 1.0  # how often a runner looks at its wish
 STALL_S = 60.0
@@ -301,7 +302,13 @@ def _end_of(
     if told_by.startswith("stall"):
         return _ending(world, Signalled(9), training, "stop", told_by, me)
     spec = world.specs[training.run]
-    done = training.end == "ok" and training.last_step == spec.target_step
+    at_target = training.last_step == spec.target_step
+    done = training.end == "ok" and at_target
+    if training.end in SPOILT and at_target:
+        final = Final(training.end, "ckpt", training.last_step, why=f"ckpt is {training.end}")  # type: ignore[arg-type]  # SPOILT are such words
+        exit: Exit = Exited(0) if seen_from_birth else Lost("nobody saw its exit")
+        ending = _ending(world, exit, training, want, told_by, me, ("rank 0: done at step 1",))
+        return replace(ending, final=final)
     if not seen_from_birth:
         words = ("rank 0: done at step 1",) if done else ("rank 0: running at step 1",)
         return _ending(world, Lost("nobody saw its exit"), training, want, told_by, me, words)

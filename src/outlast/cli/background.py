@@ -1,5 +1,5 @@
-"""The programs that run in the background: `supervise ROOT PLACE [--up] [--stay]`, `ready ATTEMPT_DIR ORDER`,
-`settle ATTEMPT_DIR ORDER` and `clear ROOT PLACE NAME [RUN=REQUEST...]`.
+"""The programs that run in the background: `supervise ROOT PLACE [--up] [--stay]`, `ready`, `settle` and `final`, each
+with ATTEMPT_DIR ORDER, and `clear ROOT PLACE NAME [RUN=REQUEST...]`.
 
 Knows how hands are wired to the ring. Refuses to know what any of them does.
 """
@@ -40,6 +40,11 @@ def main(words: list[str] | None = None) -> int:
         from outlast.work import settle
 
         return settle.main(FORMATS, words[1], words[2])
+    if words[0] == "final":
+        from outlast.checkpoints.catalog import FORMATS
+        from outlast.work import final
+
+        return final.main(FORMATS, words[1], words[2])
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
         if words[0] == "clear":
@@ -109,6 +114,7 @@ def _complete(command: tuple[str, ...]) -> Complete:
             folder,
             ready=start.background("ready", folder.path, name),
             settle=start.background("settle", folder.path, name),
+            final=start.background("final", folder.path, name),
             supervisor=command,
         )
 

@@ -22,7 +22,7 @@ from outlast.facts import Moment, Resume, RunId, Spec
 from outlast.settings import Settings, load, seconds_above_zero
 
 PRIORITIES = ("high", "normal", "low")
-PROOFS = ("exit", "step")
+PROOFS = ("exit", "step", "artefact", "step+artefact")
 FORMATS = ("auto", "hf-trainer", "dcp", "lightning", "torch", "folder")  # those of checkpoints/catalog.py
 DETACH = "print the run id; leave once a supervisor has the run"
 NO_WAIT = "with --detach: do not wait until a supervisor has taken the run"
@@ -262,6 +262,10 @@ def _resume(arguments: Namespace, cwd: str) -> Resume | None:
         for flag, given in (("--resume-args", arguments.resume_args), ("--take-over", arguments.take_over)):
             if given:
                 raise UserError(f"run: {flag} needs --checkpoints DIR, where the checkpoints are")
+        if "artefact" in arguments.require_proof:
+            raise UserError(
+                f"run: --require-proof {arguments.require_proof} needs --checkpoints DIR, where the artefact is"
+            )
         return None
     root, comma, format_ = arguments.checkpoints.rpartition(",")
     if not comma:

@@ -87,6 +87,7 @@ from outlast.facts.values import (
     Whereabouts,
     Whole,
     Word,
+    Worth,
 )
 
 __all__ = [
@@ -172,4 +173,5 @@ __all__ = [
     "Whole",
     "Word",
     "Work",
+    "Worth",
 ]

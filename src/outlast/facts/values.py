@@ -11,6 +11,7 @@ Outcome = Literal["completed", "failed", "cancelled", "no-op", "unknown"]
 Want = Literal["run", "pause", "pause-now", "stop", "stop-now"]
 Priority = Literal["high", "normal", "low"]
 Proof = Literal["exit", "step", "artefact", "step+artefact"]
+Worth = Literal["whole", "torn", "nonfinite", "unchecked"]  # of a final checkpoint
 
 # --- who, when, where ----------------------------------------------------------------------------------------
 
@@ -89,7 +90,7 @@ class Final(Fact):
     `total`: how far its trainer was to go; `cut`: by its own word it was stopped before. Unchecked: nobody can say.
     """
 
-    worth: Literal["whole", "torn", "nonfinite", "unchecked"]
+    worth: Worth
     path: str = ""
     step: int | None = None
     total: int | None = None

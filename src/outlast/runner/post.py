@@ -10,14 +10,14 @@ import time
 
 from outlast.disk import files
 from outlast.errors import Damaged, WorldError
-from outlast.runner import cgroup, ending, ranks, reading
+from outlast.runner import cgroup, ending, final, ranks, reading
 from outlast.runner.metrics import Metrics
 from outlast.runner.output import Output
 from outlast.runner.progress import Progress
 from outlast.runner.ranks import Ranks
 from outlast.runner.saves import Saves
 from outlast.runner.signs import Signs
-from outlast.runner.stopping import STOP, Stopping
+from outlast.runner.stopping import NOW, STOP, Stopping
 from outlast.runner.watch import Subject, Watch, told_path
 
 TYPE_CHECKING = False
@@ -110,6 +110,7 @@ class Post:
                 done=self._done(watch, started),
                 hints=watch.judge.hints,
                 incident=watch.judge.incident,
+                final=self._final(end, watch),
                 **watch.signs.end(),
                 **{"lasted_s": watch.lasted_s, **more},
             )
@@ -118,6 +119,12 @@ class Post:
             ranks.remove_folder(started["heartbeat"])
         if started["cgroup"]:
             cgroup.remove(started["cgroup"])
+
+    def _final(self, end: dict[str, Any], watch: Watch) -> dict[str, Any] | None:
+        """What the newest checkpoint is worth, where the training may be complete."""
+        if self.stopping.told == NOW or not final.ended_well(end, watch.ranks.last_words()):
+            return None
+        return final.look(self.order, self.folder, self.ears, self.words)
 
     def _done(self, watch: Watch, started: dict[str, Any]) -> bool | None:
         try:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 WITHIN_S, LOOK_S = 120.0, 1.0
 ANSWER_BYTES_MAX = 1 << 20
+WHAT, CALLED_OFF = "the resume check", "stopped before the start"
 
 
 class Refusal(Exception):
@@ -50,7 +51,7 @@ def choose(
     command = list(order.get("ready") or ())
     if not command:
         raise Refusal("the resume check failed: the order names no command for it")
-    answer, status = _ask(command, ears, words, is_called_off, within_s)
+    answer, status = ask(command, ears, words, is_called_off, within_s, WHAT)
     lines = [line for line in answer.splitlines() if line.startswith(b"{")]
     if status != 0 or not lines:
         how = f"signal {-status}" if status < 0 else f"exit {status}"
@@ -72,8 +73,14 @@ def _choice(line: bytes) -> Choice:
     return Choice(checkpoint, step if isinstance(step, int) else None, reasons)
 
 
-def _ask(
-    command: list[str], ears: Ears, words: Words, is_called_off: Callable[[], bool], within_s: float
+def ask(
+    command: list[str],
+    ears: Ears,
+    words: Words,
+    is_called_off: Callable[[], bool],
+    within_s: float,
+    what: str,
+    called_off: str = CALLED_OFF,
 ) -> tuple[bytes, int]:
     """(what it printed, exit code or minus the signal). Raises Refusal: no time left, or told to stop."""
     ours, theirs = os.pipe()
@@ -82,12 +89,12 @@ def _ask(
     except OSError as error:
         os.close(ours)
         os.close(theirs)
-        raise Refusal(f"the resume check failed: fork: {error.strerror}") from error
+        raise Refusal(f"{what} failed: fork: {error.strerror}") from error
     if pid == 0:
         _be_the_check(command, theirs, words.fd)
     os.close(theirs)
     try:
-        body, refusal = _listen(ours, ears, is_called_off, within_s)
+        body, refusal = _listen(ours, ears, is_called_off, within_s, what, called_off)
         if refusal:
             os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
@@ -98,7 +105,9 @@ def _ask(
     return body, os.waitstatus_to_exitcode(status)
 
 
-def _listen(fd: int, ears: Ears, is_called_off: Callable[[], bool], within_s: float) -> tuple[bytes, str]:
+def _listen(
+    fd: int, ears: Ears, is_called_off: Callable[[], bool], within_s: float, what: str, called_off: str
+) -> tuple[bytes, str]:
     """(what came, why it is not listened to any longer)."""
     deadline = time.monotonic() + within_s
     parts: list[bytes] = []
@@ -106,9 +115,9 @@ def _listen(fd: int, ears: Ears, is_called_off: Callable[[], bool], within_s: fl
     while left > 0:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
-            return b"", f"the resume check failed: no answer within {within_s:.0f} s"
+            return b"", f"{what} failed: no answer within {within_s:.0f} s"
         if is_called_off():
-            return b"", "stopped before the start"
+            return b"", called_off
         if fd not in ears.wait([fd], min(left_s, LOOK_S)):
             continue
         part = os.read(fd, min(left, 65536))
@@ -116,7 +125,7 @@ def _listen(fd: int, ears: Ears, is_called_off: Callable[[], bool], within_s: fl
             return b"".join(parts), ""
         parts.append(part)
         left -= len(part)
-    return b"", f"the resume check failed: its answer is longer than {ANSWER_BYTES_MAX} bytes"
+    return b"", f"{what} failed: its answer is longer than {ANSWER_BYTES_MAX} bytes"
 
 
 def _be_the_check(command: list[str], out: int, log: int) -> None:

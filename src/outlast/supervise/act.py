@@ -95,6 +95,7 @@ def completed_order(
     *,
     ready: tuple[str, ...],
     settle: tuple[str, ...],
+    final: tuple[str, ...],
     supervisor: tuple[str, ...],
 ) -> Order:
     """`order` with {run_dir} replaced and the commands of our programs filled in."""
@@ -112,6 +113,7 @@ def completed_order(
         resume=resume,
         ready=ready if resume else (),
         settle=settle if resume else (),
+        final=final if resume else (),
         supervisor=supervisor,
     )
 

@@ -247,6 +247,7 @@ def test_runs_of_one_second_have_different_ids(desk: Desk, nobody: list[Any]) ->
     ("options", "said"),
     [
         (["--resume-args", "x"], "--checkpoints"),
+        (["--require-proof", "step+artefact"], "needs --checkpoints DIR"),
         (["--checkpoints", "out,zip"], "no format 'zip'"),
         (["--checkpoints", ",folder"], "the folder is missing"),
         (["--checkpoints", "o", "--resume-args", "'x"], "close the quotes"),

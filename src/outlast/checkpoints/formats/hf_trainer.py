@@ -71,6 +71,19 @@ class HuggingFaceFormat:
         return replace(verdict, notes=(*verdict.notes, "model only: the optimizer begins anew"))
 
 
+def model_beside(root: Path, level: int, within_s: float) -> tuple[Candidate, Verdict] | None:
+    """The model that `save_model()` leaves in the output folder, beside the checkpoints; None: there is none."""
+    names = frozenset(name for name in listing.names_in(str(root)) if step_of(name) is None)
+    found = [entry for entry in listing.entries(root) if entry.name in {*SINGLE, *INDEXES}]
+    if not found:
+        return None
+    newest = max(entry.mtime_ns for entry in found)
+    candidate = Candidate(str(root), HuggingFaceFormat.name, None, newest_mtime_ns=newest)
+    return candidate, listing.judged(
+        candidate, lambda deadline: _model(str(root), names, deadline), level, within_s
+    )
+
+
 def _is_of_optimizer(name: str) -> bool:
     return "optimizer" in name or name.startswith("global_step")
 
