@@ -17,7 +17,6 @@ from outlast.disk import workspace as workspaces
 from outlast.errors import OK
 
 Record = dict[str, Any]
-RANKS_SHOWN = 8
 SAID_MAX = 3
 HEAD = "N,VERDICT,CAUSE,EXIT,STEPS,RESUMED FROM,BEGAN,LASTED".split(",")
 
@@ -136,11 +135,9 @@ def _incident(incident: Record) -> list[str]:
     if incident.get("damaged"):
         return [f"incident {incident['n']}: {incident['damaged']}"]
     reason, attempt = incident.get("reason"), incident.get("attempt")
-    ranks = [f"  {words.standing(rank)}" for rank in (incident.get("ranks") or ())[:RANKS_SHOWN]]
     return [
         f"incident {incident['n']} of attempt {attempt}: {reason}",
-        f"  {words.culprit(incident.get('culprit') or {})}",
-        *ranks,
+        *[f"  {line}" for line in words.evidence(incident)],
         f"  evidence: {incident['path']}",
     ]
 

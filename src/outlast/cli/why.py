@@ -18,7 +18,6 @@ from outlast.errors import OK
 
 Record = dict[str, Any]
 LOG_LINES, LOG_BYTES = 5, 8192
-RANKS_SHOWN = 8
 # (phase, waiting_for): what to do; None: any
 ADVICE = {
     ("queued", None): "nothing: it starts when a slot is free and what it waits for has completed",
@@ -29,6 +28,10 @@ ADVICE = {
     ("waiting", None): "nothing: it goes on by itself",
     ("paused", None): "`outlast resume {run}` lets it go on",
     ("running", None): "nothing: it is running; `outlast logs -f {run}` shows its output",
+}
+CAUSE_ADVICE = {
+    "nonfinite_loss": "look at the data and the learning rate near that step, then `outlast retry {run}`: it goes on "
+    "from its last finite checkpoint",
 }
 OUTCOME_ADVICE = {
     "completed": "nothing",
@@ -116,10 +119,7 @@ def _incidents(snapshot: Record, attempt: Record) -> list[str]:
     for incident in snapshot.get("incidents") or ():
         if incident.get("attempt") != attempt["n"]:
             continue
-        culprit = incident.get("culprit") or {}
-        lines.append(f"  {words.culprit(culprit)}")
-        for rank in (incident.get("ranks") or ())[:RANKS_SHOWN]:
-            lines.append(f"    {words.standing(rank)}")
+        lines += [f"  {line}" for line in words.evidence(incident)]
         lines.append(f"  The evidence is in {incident['path']}")
     return lines
 
@@ -136,6 +136,8 @@ def _now(snapshot: Record) -> str:
 def _do(snapshot: Record, served: bool) -> str:
     phase, waiting_for = snapshot.get("phase"), snapshot.get("waiting_for")
     if phase == "ended":
+        if snapshot.get("outcome") == "failed" and (advice := CAUSE_ADVICE.get(str(snapshot.get("cause")))):
+            return advice
         return OUTCOME_ADVICE.get(str(snapshot.get("outcome")), OUTCOME_ADVICE["unknown"])
     if not served and phase != "paused":
         return "nobody supervises it: `outlast up --detach` goes on with it"

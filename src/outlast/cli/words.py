@@ -16,6 +16,7 @@ _DAYS: dict[str, int] = {}  # date -> seconds since 1970
 BAR_WIDTH = 8
 NOT_RESUMED = "not resumed: "  # so begins the warning of `work/ready`
 OUTCOME_CODES = {"completed": 0, "failed": 1, "no-op": 1, "unknown": 5, "cancelled": 130}
+RANKS_SHOWN = 8
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -167,6 +168,21 @@ def culprit(found: Record) -> str:
         who = f"rank {found['rank']} ({who})"
     why = f": {found['why']}" if found.get("why") else ""
     return f"Culprit: {who}{why}"
+
+
+def evidence(incident: Record) -> list[str]:
+    """What an incident found: of a hang who stood where, of a divergence the last losses."""
+    if incident.get("kind") == "nonfinite":
+        said = [_loss(row) for row in incident.get("losses") or ()]
+        return [f"Its last losses: {', '.join(said)}"]
+    ranks = [f"  {standing(rank)}" for rank in (incident.get("ranks") or ())[:RANKS_SHOWN]]
+    return [culprit(incident.get("culprit") or {}), *ranks]
+
+
+def _loss(row: list[Any]) -> str:
+    step, loss, gradient = row
+    at = "" if step is None else f"step {step} "
+    return f"{at}{loss}" + (f" (gradient norm {gradient})" if gradient is not None else "")
 
 
 def standing(rank: Record) -> str:

@@ -1,4 +1,5 @@
-"""Declares that a training hangs, or that its time is over, and has the evidence gathered before its tree is ended.
+"""Declares that a training hangs, that its losses are no numbers any more, or that its time is over, and has the
+evidence gathered before its tree is ended.
 
 The order: the decision is frozen; in a child, /proc of every task, stacks of all, the culprit; then the stop is told.
 Knows samples, limits, incidents. Refuses to end anything: that is `stopping`'s word and the watch's deed.
@@ -32,7 +33,7 @@ STOPPED_STATES = ("T", "t")
 RANKS_LOOKED_AT = 64
 QUIET_S = 60.0  # or half of the limit: then all members are looked at
 MEMBERS_EVERY_S, MEMBERS_MAX = 30.0, 512
-HANG, TIMEOUT = "hang", "timeout"
+HANG, TIMEOUT, NONFINITE = "hang", "timeout", "nonfinite"
 
 
 class Judge:
@@ -58,7 +59,7 @@ class Judge:
             awaits_pages=signs.awaits_pages,
         )
         self._gathering: Gathering | None = None
-        self._sentence = (NOW, "")
+        self._kind, self._sentence = HANG, (NOW, "")
         self._stall: Stall | None = None
         self._members: Mapping[int, int] = {}
         self._members_due_s = now_s
@@ -103,6 +104,10 @@ class Judge:
             }
             self._stall = stall
             self._declare(HANG, str(stall), NOW, decision)
+        elif (found := signs.divergence.found) is not None:
+            self._declare(
+                NONFINITE, f"nonfinite: {found.why}", NOW, {"step": found.step, "losses": found.rows}
+            )
         elif (timeout_s := self._order.get("timeout_s")) is not None and now_s - since_s > timeout_s:
             self._declare(TIMEOUT, f"timeout: {timeout_s:.0f} s were left", STOP, {"limit_s": timeout_s})
         return False
@@ -116,7 +121,7 @@ class Judge:
             return False
         found = gathering.result()
         self._gathering = None
-        self.hints = found.hints
+        self.hints = found.hints if self._kind != NONFINITE else []
         if found.reason:
             self._words.say(f"evidence: {found.reason}")
         if found.path:
@@ -136,10 +141,11 @@ class Judge:
         self._lessons.keep(self.patience.learned(), time.monotonic())
 
     def _declare(self, kind: str, why: str, want: str, decision: Mapping[str, Any]) -> None:
-        self._sentence = (want, why)
+        self._kind, self._sentence = kind, (want, why)
         self._words.say(f"{why}: gathering the evidence")
-        beats = self._signs.ranks.beats
-        members = self._tree.seen()
+        is_hang = kind != NONFINITE  # where its processes stand says nothing of its numbers
+        beats = self._signs.ranks.beats if is_hang else []
+        members = self._tree.seen() if is_hang else {}
         ranks = [
             incident.Rank(beat.rank, beat.pid, beat.step if beat.seq else None, section_of(beat))
             for beat in beats
@@ -151,7 +157,7 @@ class Judge:
             members,
             path=self._search_path(),
         )
-        self.hints = evidence.standing(beat.pid for beat in beats) if not members else []
+        self.hints = evidence.standing(beat.pid for beat in beats) if is_hang and not members else []
 
     def _note(self, now_s: float) -> None:
         stopped_s = self.patience.stopped_s(now_s)

@@ -111,6 +111,7 @@ class Post:
                 hints=watch.judge.hints,
                 incident=watch.judge.incident,
                 final=self._final(end, watch),
+                **_nonfinite(watch),
                 **watch.signs.end(),
                 **{"lasted_s": watch.lasted_s, **more},
             )
@@ -179,6 +180,12 @@ class Post:
             ):
                 files.remove(os.path.join(self.folder.path, name))
         files.remove(told_path(self.folder))
+
+
+def _nonfinite(watch: Watch) -> dict[str, Any]:
+    """How its losses ceased to be numbers, if they did."""
+    found = watch.signs.divergence.found
+    return {} if found is None else {"nonfinite": found.why, "nonfinite_step": found.step}
 
 
 def order(folder: AttemptFolder, name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from outlast.runner.checkpoint_steps import CheckpointSteps
+from outlast.runner.divergence import Divergence
 from outlast.runner.output_reading import OutputReading, follow
 from outlast.runner.patience import Sample
 
@@ -47,6 +48,7 @@ class Signs:
         self.ranks, self._output, self._metrics = ranks, output, metrics
         self._reading = OutputReading(max(0, output.size() - TAKEOVER_BYTES))
         self._checkpoints, self.saves = CheckpointSteps(checkpoints), saves
+        self.divergence = Divergence()
         self.log_bytes = output.size()
         self.has_telemetry = True  # not: pages stand still while the log tells of steps
         self.moved = self.grew = False  # since the look before: a rank; the output
@@ -124,9 +126,11 @@ class Signs:
         values, missed = self.ranks.take()
         if values or missed:
             self._metrics.add(values, wall_s, missed)
-        records = self._reading.take_records()
+            self.divergence.hear(values)
+        records, losses = self._reading.take_records(), self._reading.take_losses()
         if not self.pages_speak and self.known.confidence in TRUSTED:
             self._metrics.add_records(records, wall_s)
+            self.divergence.hear_log(losses)
         self._metrics.tick(now_s)
 
     # --- for the judgement ----------------------------------------------------------------------------------

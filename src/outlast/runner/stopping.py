@@ -19,7 +19,7 @@ RUN, PAUSE, STOP, NOW = "run", "pause", "stop", "stop-now"
 NEVER_READ_S = 5.0  # a training that has not looked at its flag for so long does not know it
 AGREEMENT_S = 3.0  # for the pages of ranks that are still starting (or live on another node)
 EXTENDED_TIMES_MAX = 6  # the limit, while a save still grows
-OWN_REASONS = ("stall", "timeout")  # they say what the end means, whoever hurries it on
+OWN_REASONS = ("stall", "timeout", "nonfinite")  # they say what the end means, whoever hurries it on
 
 
 class Stopping:

@@ -11,13 +11,16 @@ from outlast.disk.layout import RunFolder
 from outlast.errors import WorldError
 
 SHOWN_MAX = 100
-_FIELDS = ("kind", "at", "attempt", "section", "limit_s", "quiet_s", "reason", "culprit", "files", "missing")
+_FIELDS = (
+    "kind", "at", "attempt", "section", "limit_s", "quiet_s", "reason", "culprit", "step", "losses", "files", "missing",
+)  # fmt: skip
 _OF_A_RANK = ("rank", "pid", "state", "step", "section", "own", "top", "why_none")
 
 
 def of(run: RunFolder) -> list[dict[str, Any]]:
     """The newest hundred, oldest first: {n, path, kind, at, attempt, section, limit_s, quiet_s, reason,
-    culprit{rank pid why}, ranks[{rank pid state step section own top}], files}; else {n, path, damaged}.
+    culprit{rank pid why}, ranks[{rank pid state step section own top}], files}; of kind nonfinite {step, losses[[step
+    loss gradient]]}; else {n, path, damaged}.
     """
     try:
         names = sorted(name for name in os.listdir(run.incidents) if name.isdecimal() and name.isascii())

@@ -132,6 +132,25 @@ def test_why_tells_each_attempt_its_end_and_what_to_do(desk: Desk) -> None:
     assert out.count("It was not charged") == 1
 
 
+@pytest.mark.parametrize("verb", ["why", "show"])
+def test_a_training_that_diverged_is_told_by_its_losses_and_by_nobodys_place(desk: Desk, verb: str) -> None:
+    incident = {
+        "n": 1, "path": "/incidents/0001", "kind": "nonfinite", "attempt": 1, "reason": "nonfinite: loss nan",
+        "culprit": {"rank": None, "pid": None, "why": "no rank is known"}, "ranks": [],
+        "losses": [[12, "0.5", "1.25"], [13, "0", "nan"], [None, "nan", None]],
+    }  # fmt: skip
+    attempts = [attempt(1, cause="nonfinite_loss", why="diverged: loss nan")]
+    desk.add(
+        RUN, outcome="failed", proof=None, cause="nonfinite_loss", attempts=attempts, incidents=[incident]
+    )
+    _, out, _ = desk.run(verb, "big")
+    said = "Its last losses: step 12 0.5 (gradient norm 1.25), step 13 0 (gradient norm nan), nan"
+    assert said in out
+    assert "ulprit" not in out
+    if verb == "why":
+        assert "what to do: look at the data and the learning rate near that step" in out
+
+
 def test_why_shows_no_last_words_of_what_ended_well(desk: Desk) -> None:
     desk.add(RUN, attempts=[attempt(1, "finished", exit={"kind": "exited", "code": 0, "signal": None})])
     say(desk, 1, "bye\n")

@@ -130,3 +130,24 @@ def test_who_takes_over_does_not_wait_for_pages_that_may_have_come_and_gone(tmp_
             court.folder, {"stall_limits_s": []}, signs, court.stopping, court.nobody, court.words, 0.0
         )
         assert (judge.patience.wait_s() < 1e6) is not heir
+
+
+def test_losses_that_are_no_numbers_are_declared_with_their_numbers_and_nobody_is_asked_where_he_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    court, asked = Court(tmp_path, stall_limits_s=[]), []
+
+    def begin(folder: Any, decision: Any, ranks: Any, members: Any, **_: Any) -> Any:
+        asked.append((decision["kind"], decision["step"], decision["losses"][-1], list(ranks), dict(members)))
+        return court.gathering
+
+    monkeypatch.setattr(incident, "begin", begin)
+    losses = [1.0, float("nan"), float("nan"), float("nan")]
+    court.judge._signs.divergence.hear((step, "loss", loss) for step, loss in enumerate(losses, 1))
+    now_s = court.until_declared()
+    assert asked == [("nonfinite", 2, [4, "nan", None], [], {})]
+    court.gathering.is_done = True
+    assert court.look(now_s + 1)
+    assert (court.stopping.told, court.judge.hints) == ("stop-now", [])
+    assert court.stopping.by == "nonfinite: loss nan at steps 2, 3, 4"
+    assert not court.stopping.ask("stop", "request 7", now_s + 2), "no later word takes its place"

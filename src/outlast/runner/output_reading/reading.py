@@ -10,6 +10,7 @@ from outlast.runner.output_reading.bars import bar_ends
 from outlast.runner.output_reading.candidates import Candidates
 from outlast.runner.output_reading.known import EXACT, GUESS, IDENTIFIED, NOTHING, Known
 from outlast.runner.output_reading.lines import Lines, plain
+from outlast.runner.output_reading.losses import LOSSES_MAX, loss_of_a_step
 from outlast.runner.output_reading.names import ACTIVITY, EVAL, TRAIN
 from outlast.runner.output_reading.records import bare_epoch, total_steps
 from outlast.runner.output_reading.seen import BATCH, EPOCH, REPORT, Seen
@@ -20,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
+
+    from outlast.runner.output_reading.losses import Loss
 
 RECORDS_MAX = 512
 VALUES_MAX = 64
@@ -41,6 +44,8 @@ class OutputReading:
         self._section = NOTHING
         self._values: dict[str, float] = {}
         self._records: dict[int, dict[str, float]] = {}
+        self._losses: list[Loss] = []
+        self._loss_at: tuple[str, int] | None = None
         self._waiting: dict[str, float] = {}  # values of where this bar stands when it next speaks:
         self._waiting_for: Series | None = None
         self._declared_total: int | None = None
@@ -127,6 +132,11 @@ class OutputReading:
         """Values by step since the last call, the newest few hundred."""
         taken, self._records = self._records, {}
         return list(taken.items())
+
+    def take_losses(self) -> list[Loss]:
+        """Of single steps since the last call, the newest few hundred in order."""
+        taken, self._losses = self._losses, []
+        return taken
 
     def _show(self, series: Series, known: Known) -> None:
         series = self._with_open_line(series, known)
@@ -244,6 +254,7 @@ class OutputReading:
             return
         self._note(seen)
         series = self._candidates.awaiting_loss()
+        self._note_loss(seen, series)
         if seen.source == "hf-trainer" and seen.epoch is not None:
             self._hear_epoch_part(seen)
         if seen.loss is not None:
@@ -287,6 +298,7 @@ class OutputReading:
     def _hear_counter(self, seen: Seen) -> None:
         series, advanced = self._candidates.hear(seen)
         if advanced:
+            self._note_loss(seen, series)
             self._section = EVAL if series.is_inner and not series.is_finished else NOTHING
         if seen.source == "keras" and seen.n == seen.total:
             self._is_header_used = True
@@ -314,6 +326,15 @@ class OutputReading:
         for name, value in seen.values.items():
             if name in self._values or len(self._values) < VALUES_MAX:
                 self._values[name] = value
+
+    def _note_loss(self, seen: Seen, series: Series | None) -> None:
+        """Of one place of a counter once, however often it is printed; each record of the Trainer is another."""
+        found = loss_of_a_step(seen, series)
+        at = None if series is None or seen.source == "hf-trainer" else (series.source, series.position)
+        if found is not None and (at is None or at != self._loss_at):
+            self._loss_at = at
+            self._losses.append(found)
+            del self._losses[:-LOSSES_MAX]
 
     def _values_of(self, seen: Seen) -> dict[str, float]:
         values = dict(seen.values)
