@@ -45,7 +45,7 @@ def look(
         return None
     words.say(WHAT)
     try:
-        answer, status = resume.ask(command, ears, words, _hurry(folder, ears), within_s, WHAT, CALLED_OFF)
+        answer, status = resume.ask(command, ears, words, hurried(folder, ears), within_s, WHAT, CALLED_OFF)
     except Refusal as error:
         return unchecked(str(error))
     lines = [line for line in answer.splitlines() if line.startswith(b"{")]
@@ -79,7 +79,7 @@ def _checked(said: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _hurry(folder: AttemptFolder, ears: Ears) -> Callable[[], bool]:
+def hurried(folder: AttemptFolder, ears: Ears) -> Callable[[], bool]:
     """Whether a signal or a wish came meanwhile: somebody waits for the end."""
     heard, wished = len(ears.stops), _signature(folder.wish)
     return lambda: len(ears.stops) > heard or _signature(folder.wish) != wished

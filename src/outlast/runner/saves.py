@@ -13,6 +13,7 @@ from outlast.runner import beside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from outlast.runner.words import Words
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 WITHIN_S = 6 * 3600.0  # beside a training; what it began is gone on with by the next
 LAST_WITHIN_S = 120.0  # when the training has ended: whoever waits for the end waits for this
 AGAIN_S = 60.0  # after a failure
+LOOK_S = 0.2  # for somebody who hurries
 
 
 class Saves:
@@ -55,13 +57,13 @@ class Saves:
         if is_settled and self._child is None and self._is_new(marks) and now_s >= self._not_before_s:
             self._begin(now_s, marks, WITHIN_S)
 
-    def finish(self, marks: Marks | None) -> None:
-        """The training is over: what it saved last, too. Waits."""
+    def finish(self, marks: Marks | None, is_hurried: Callable[[], bool] = lambda: False) -> None:
+        """The training is over: what it saved last, too. Waits, but for somebody who `is_hurried` not long."""
         if self._child is not None:
-            self._wait(min(self._until_s, time.monotonic() + LAST_WITHIN_S))
-        if marks is not None and self._is_new(marks):
+            self._wait(min(self._until_s, time.monotonic() + LAST_WITHIN_S), is_hurried)
+        if marks is not None and self._is_new(marks) and not is_hurried():
             self._begin(time.monotonic(), marks, LAST_WITHIN_S)
-            self._wait(self._until_s)
+            self._wait(self._until_s, is_hurried)
 
     def close(self) -> None:
         if self._child is not None:
@@ -80,12 +82,12 @@ class Saves:
             return
         self._tried, self._until_s = marks, now_s + within_s
 
-    def _wait(self, until_s: float) -> None:
+    def _wait(self, until_s: float, is_hurried: Callable[[], bool]) -> None:
         while self._child is not None:
-            ready = beside.wait_any((self._child.pipe,), until_s)
+            ready = beside.wait_any((self._child.pipe,), min(until_s, time.monotonic() + LOOK_S))
             if ready:
                 self._child.read()
-            if self._child.is_done or not ready:
+            if self._child.is_done or time.monotonic() >= until_s or is_hurried():
                 self._take(time.monotonic())
 
     def _take(self, now_s: float) -> None:

@@ -15,6 +15,7 @@ from outlast.runner.patience import Sample
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from outlast.disk.heartbeat import Beat
@@ -100,10 +101,11 @@ class Signs:
         first = self.ranks.first
         return first.step if first is not None and not self._is_outrun else self.read_step
 
-    def close(self) -> None:
-        """The last look, when the training is over."""
+    def close(self, is_hurried: Callable[[], bool] = lambda: False) -> None:
+        """The last look, when the training is over, and the last save verified unless somebody `is_hurried`."""
         self.look(time.monotonic())
-        self.saves.finish(self._checkpoints.last_marks())
+        if self.saves.is_wanted:
+            self.saves.finish(self._checkpoints.last_marks(), is_hurried)
         self._checkpoints.close()
         self.saves.close()
         self._metrics.write()

@@ -12,7 +12,7 @@ import time
 from outlast.disk import files
 from outlast.disk.layout import Place
 from outlast.errors import WorldError
-from outlast.runner import census, ring
+from outlast.runner import census, final, ring
 from outlast.runner.judge import Judge
 from outlast.runner.patience import POLL_S
 from outlast.runner.stopping import NOW, STOP
@@ -126,7 +126,7 @@ class Watch:
         self._drain_terminal()
         self.note = "verifying what it saved last" if self.signs.saves.is_wanted else self.note
         self._publish(time.monotonic())
-        self.signs.close()
+        self.signs.close(final.hurried(self._folder, self._ears))
         self.judge.close()
         self._stopping.close()
         return len(self._tree.ended) - before

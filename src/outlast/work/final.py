@@ -14,11 +14,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from outlast.checkpoints import guard
+from outlast.checkpoints import manifest as manifests
 from outlast.checkpoints.formats import hf_trainer
 from outlast.checkpoints.parts import trainer_state
 from outlast.checkpoints.parts.reading import Deadline
 from outlast.disk import files
-from outlast.disk.layout import AttemptFolder
+from outlast.disk.layout import AttemptFolder, RunFolder
 from outlast.errors import WorldError
 from outlast.facts import Candidate, Final, Foreign, Order, Torn, Unsure, Verdict, Whole, Worth
 from outlast.facts.closed import assert_never
@@ -62,7 +63,7 @@ def final(
     )  # what tells no step may be anything
     found = Final("unchecked", why=f"there is no checkpoint in {root}")
     if newest is not None:
-        found = _of_checkpoint(*newest, within_s)
+        found = _of_checkpoint(*newest, folder.run(), within_s)
     if any(each.name == hf_trainer.HuggingFaceFormat.name for each in chosen) and found.worth not in BAD:
         beside = hf_trainer.model_beside(root, LEVEL, max(LEAST_S, until_s - time.monotonic()))
         if beside is not None and beside[0].newest_mtime_ns >= _began_ns(folder):
@@ -70,11 +71,11 @@ def final(
     return found
 
 
-def _of_checkpoint(candidate: Candidate, format_: CheckpointFormat, within_s: float) -> Final:
+def _of_checkpoint(candidate: Candidate, format_: CheckpointFormat, run: RunFolder, within_s: float) -> Final:
     if guard.is_accepted(Path(candidate.path)):
         why = f"{os.path.basename(candidate.path)} was not checked: a person accepted it as it is"
         return Final("unchecked", candidate.path, candidate.step, why=why)
-    found = _read(candidate, format_.inspect(candidate, LEVEL, within_s))
+    found = _read(candidate, _verdict(candidate, format_, run, within_s))
     if format_.name != hf_trainer.HuggingFaceFormat.name or found.worth in BAD:
         return found
     told = trainer_state.told(os.path.join(candidate.path, hf_trainer.STATE), Deadline(LEAST_S))
@@ -82,6 +83,19 @@ def _of_checkpoint(candidate: Candidate, format_: CheckpointFormat, within_s: fl
         return replace(found, total=told.total)
     why = f"{found.why}, and its training was stopped there, at step {told.step} of {told.total}"
     return replace(found, total=told.total, cut=True, why=why)
+
+
+def _verdict(candidate: Candidate, format_: CheckpointFormat, run: RunFolder, within_s: float) -> Verdict:
+    """By its manifest where nobody has touched it since: all of it was read then."""
+    known = manifests.of(run, candidate.step, candidate.path) if candidate.step is not None else None
+    if known is None:
+        return format_.inspect(candidate, LEVEL, within_s)
+    try:
+        if manifests.is_current(known, candidate.path):
+            return Whole(known.level, finite=known.finite, notes=known.notes)
+    except OSError:
+        return Unsure(("it cannot be looked at",))
+    return manifests.judged(format_.inspect(candidate, LEVEL, within_s), known, candidate.path, within_s)
 
 
 def _with_model(found: Final, candidate: Candidate, verdict: Verdict) -> Final:

@@ -135,3 +135,9 @@ def test_the_answer_may_be_long(words: Words) -> None:
     saves.finish((1, 1))
     assert len(saves.answer["verified"]) == 100000
     assert json.dumps(saves.answer)
+
+
+def test_whoever_hurries_does_not_wait_for_it(words: Words) -> None:
+    saves = Saves(program("import time; time.sleep(1000)"), words)
+    saves.finish((1, 1), lambda: True)
+    assert not busy(saves)
