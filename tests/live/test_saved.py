@@ -194,3 +194,52 @@ def test_what_was_verified_is_shown_with_its_level_and_its_copy(outlast: Bench) 
     shutil.rmtree(Path(outlast.root, "ckpt/step-40"))
     answer = outlast.outlast("checkpoint", "next", run.id).stdout.strip()
     assert answer.endswith("ckpt/.outlast/pins/40/step-40")
+
+
+IGNORES = """
+import os, signal, time, torch
+torch.set_num_threads(1)
+os.makedirs("ckpt", exist_ok=True)
+model = torch.nn.Linear(8, 1)
+BEGIN
+for step in range(1, 1000):
+    loss = (model(torch.ones(4, 8)) - 3).pow(2).mean()
+    SAID
+    time.sleep(0.5 if os.environ["OUTLAST_ATTEMPT"] == "2" else 0.0)
+    if step % 10 == 0:
+        torch.save({"model": model.state_dict(), "step": step}, f"ckpt/step-{step}.pt")
+    if step == 40 and os.environ["OUTLAST_ATTEMPT"] == "1":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(
+    ("begin", "said", "why"),
+    [
+        (
+            "import outlast; run = outlast.training().__enter__()",
+            "run.step(step=step, loss=loss)",
+            "its first step was 1",
+        ),
+        ("", "print(f'step {step} loss {loss.item():.4f}', flush=True)", "it saved step 10"),
+    ],
+    ids=["it reports its steps", "its checkpoints show it"],
+)
+def test_p8_a_training_that_begins_anew_is_ended_and_the_run_stops_with_the_reason(
+    outlast: Bench, begin: str, said: str, why: str
+) -> None:
+    command = script(outlast, IGNORES.replace("BEGIN", begin).replace("SAID", said))
+    run = outlast.start("--checkpoints", "ckpt", "--backoff", "0", command=command)
+    shown = outlast.ended(run, 120)
+    assert (shown["outcome"], shown["cause"], len(shown["attempts"])) == ("failed", "resume_ignored", 2)
+    assert f"{why}, and it was told to go on from step 40" in shown["why"]
+    assert (Path(outlast.root) / "ckpt/step-40.pt").exists(), "nothing of it is gone"
+    assert "OUTLAST_RESUME_FROM" in outlast.outlast("why", run.id).stdout
+
+
+def test_p8_a_person_who_knows_better_is_obeyed(outlast: Bench) -> None:
+    said = "run.step(step=step, loss=loss)\n    if step > 60: break"
+    begin = "import outlast; run = outlast.training().__enter__()"
+    command = script(outlast, IGNORES.replace("BEGIN", begin).replace("SAID", said))
+    run = outlast.start("--checkpoints", "ckpt", "--backoff", "0", "--no-resume-check", command=command)
+    assert outlast.ended(run, 120)["outcome"] == "completed"

@@ -15,7 +15,7 @@ from outlast.cli.run import DETACH, NO_WAIT, begin, wants_inline
 from outlast.disk import files
 from outlast.disk import workspace as workspaces
 from outlast.errors import NotFound, UserError
-from outlast.facts import Moment, RunId, Spec
+from outlast.facts import Moment, Pairs, RunId, Spec
 from outlast.facts.codec import from_record
 
 
@@ -29,9 +29,12 @@ def add_rerun(parser: Parser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would be accepted; change nothing")
     parser.add_argument("--name", metavar="N", help="another name")
     parser.add_argument("--env", metavar="K[=V]", action="append", default=[], help="change the environment")
+    parser.add_argument("--take-over", action="store_true", help="go on from the checkpoints of the old one")
+    parser.add_argument("--no-resume-check", action="store_true", help="let it begin anew all the same")
     add_json(parser)
     parser.examples(
         "outlast rerun @last",
+        "outlast rerun @last --take-over -- --epochs 30",
         "outlast rerun big -d -- --lr 1e-4",
         "outlast rerun big -- lr=1e-4 --seed=2",
     )
@@ -48,6 +51,8 @@ def rerun(arguments: Namespace) -> int:
     kept = environment.read(folder.env)
     added = environment.captured({**os.environ}, arguments.env, inline=True) if arguments.env else {}
     kept |= {word.partition("=")[0]: added[word.partition("=")[0]] for word in arguments.env}
+    if arguments.take_over and spec.resume is None:
+        raise UserError(f"rerun: --take-over: {old} has no --checkpoints")
     argv = changed(spec.argv, tuple(arguments.command or ()))
     again = msgspec.structs.replace(
         spec,
@@ -60,8 +65,14 @@ def rerun(arguments: Namespace) -> int:
         name=program.sanitized(arguments.name) if arguments.name else spec.name,
         inline=wants_inline(arguments),
         after=(),
+        resume=spec.resume and msgspec.structs.replace(spec.resume, take_over=arguments.take_over),
+        options=_options(spec.options, is_checked=not arguments.no_resume_check),
     )
     return begin(arguments, workspace, again, kept)
+
+
+def _options(old: Pairs, *, is_checked: bool) -> Pairs:
+    return old if is_checked else tuple(dict([*old, ("resume-check", "no")]).items())
 
 
 def changed(argv: tuple[str, ...], changes: tuple[str, ...]) -> tuple[str, ...]:

@@ -86,6 +86,11 @@ def _add_survival(parser: Parser) -> None:
         "--resume-args", metavar="ARGS", help="appended if there is a checkpoint, e.g. '--from {checkpoint}'"
     )
     resume.add_argument(
+        "--no-resume-check",
+        action="store_true",
+        help="let it go on although it began anew: for one that counts its steps from its own beginning",
+    )
+    resume.add_argument(
         "--take-over",
         action="store_true",
         help="go on from checkpoints there that another run made: they are this run's from now on",
@@ -242,8 +247,13 @@ def specified(
         inline=inline,
         retention=keeping.retention(settings),
         pins=keeping.pins(settings),
-        options=(("umask", f"{_umask():04o}"), *((("inject", "no"),) if arguments.no_inject else ())),
+        options=_options(arguments),
     )
+
+
+def _options(arguments: Namespace) -> tuple[tuple[str, str], ...]:
+    refused = (("inject", arguments.no_inject), ("resume-check", arguments.no_resume_check))
+    return (("umask", f"{_umask():04o}"), *((name, "no") for name, is_refused in refused if is_refused))
 
 
 def _cwd(given: str | None) -> str:

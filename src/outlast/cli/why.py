@@ -30,6 +30,8 @@ ADVICE = {
     ("running", None): "nothing: it is running; `outlast logs -f {run}` shows its output",
 }
 CAUSE_ADVICE = {
+    "resume_ignored": "let the script load {{checkpoint}} (--resume-args) or OUTLAST_RESUME_FROM, then `outlast retry "
+    "{run}`; if it did, and only counts from its own beginning: `outlast rerun {run} --take-over --no-resume-check`",
     "nonfinite_loss": "look at the data and the learning rate near that step, then `outlast retry {run}`: it goes on "
     "from its last finite checkpoint",
 }

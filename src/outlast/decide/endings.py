@@ -17,6 +17,7 @@ from outlast.facts.entries import AttemptVerdict
 NO_VALID_CHECKPOINT, SPAWN_FAILED, CALLED_OFF = "no_valid_checkpoint", "spawn failed", "called off"
 NEVER_BEGAN, NO_CAUSE = "never_began", "none"
 NO_PROOF = "no_proof"
+RESUME_IGNORED = "resume_ignored"
 REQUEUED = "REQUEUED"
 NEVER_BEGAN_FREE = (
     3  # in a row: no training instruction ran, so they cost nothing; but nothing goes on for ever
@@ -110,6 +111,11 @@ RULES: tuple[Rule, ...] = (
         "stalled",
         lambda case: case.ending.told_by.startswith("stall"),
         "failed", lambda case: f"hang_{_section(case.ending.told_by)}", lambda case: case.ending.told_by,
+    ),
+    Rule(
+        "began anew although it was told where to go on from",
+        lambda case: case.ending.told_by.startswith(RESUME_IGNORED),
+        "failed", RESUME_IGNORED, lambda case: case.ending.told_by, restart="never", closing="failed",
     ),
     Rule(
         "out of time",

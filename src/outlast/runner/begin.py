@@ -48,7 +48,10 @@ def begin(post: Post, umask: int) -> None:
     why = _announce(post, started)
     tree = Tree(post.folder, post.folder.path, child, ours=reaps, head_count=started["cgroup"])
     watch = post.watch(
-        Subject(gate.pid, os.pidfd_open(gate.pid), started["at"]["mono_s"], terminal), tree, heartbeat
+        Subject(gate.pid, os.pidfd_open(gate.pid), started["at"]["mono_s"], terminal),
+        tree,
+        heartbeat,
+        choice.step,
     )
     why = why or watch.reason_not_to_begin()
     if why:

@@ -1,5 +1,5 @@
-"""Declares that a training hangs, that its losses are no numbers any more, or that its time is over, and has the
-evidence gathered before its tree is ended.
+"""Declares that a training hangs, that its losses are no numbers any more, that it began anew although it was told to
+go on, or that its time is over, and has the evidence gathered before its tree is ended.
 
 The order: the decision is frozen; in a child, /proc of every task, stacks of all, the culprit; then the stop is told.
 Knows samples, limits, incidents. Refuses to end anything: that is `stopping`'s word and the watch's deed.
@@ -33,7 +33,8 @@ STOPPED_STATES = ("T", "t")
 RANKS_LOOKED_AT = 64
 QUIET_S = 60.0  # or half of the limit: then all members are looked at
 MEMBERS_EVERY_S, MEMBERS_MAX = 30.0, 512
-HANG, TIMEOUT, NONFINITE = "hang", "timeout", "nonfinite"
+HANG, TIMEOUT, NONFINITE, IGNORED = "hang", "timeout", "nonfinite", "resume-ignored"
+OF_NUMBERS = (NONFINITE, IGNORED)  # where its processes stand says nothing of that
 
 
 class Judge:
@@ -108,6 +109,8 @@ class Judge:
             self._declare(
                 NONFINITE, f"nonfinite: {found.why}", NOW, {"step": found.step, "losses": found.rows}
             )
+        elif signs.obedience.found:
+            self._declare(IGNORED, f"resume_ignored: {signs.obedience.found}", NOW, {})
         elif (timeout_s := self._order.get("timeout_s")) is not None and now_s - since_s > timeout_s:
             self._declare(TIMEOUT, f"timeout: {timeout_s:.0f} s were left", STOP, {"limit_s": timeout_s})
         return False
@@ -121,7 +124,7 @@ class Judge:
             return False
         found = gathering.result()
         self._gathering = None
-        self.hints = found.hints if self._kind != NONFINITE else []
+        self.hints = found.hints if self._kind not in OF_NUMBERS else []
         if found.reason:
             self._words.say(f"evidence: {found.reason}")
         if found.path:
@@ -143,7 +146,7 @@ class Judge:
     def _declare(self, kind: str, why: str, want: str, decision: Mapping[str, Any]) -> None:
         self._kind, self._sentence = kind, (want, why)
         self._words.say(f"{why}: gathering the evidence")
-        is_hang = kind != NONFINITE  # where its processes stand says nothing of its numbers
+        is_hang = kind not in OF_NUMBERS
         beats = self._signs.ranks.beats if is_hang else []
         members = self._tree.seen() if is_hang else {}
         ranks = [

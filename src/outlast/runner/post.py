@@ -12,6 +12,7 @@ from outlast.disk import files
 from outlast.errors import Damaged, WorldError
 from outlast.runner import cgroup, ending, final, ranks, reading
 from outlast.runner.metrics import Metrics
+from outlast.runner.obedience import Obedience
 from outlast.runner.output import Output
 from outlast.runner.progress import Progress
 from outlast.runner.ranks import Ranks
@@ -70,7 +71,7 @@ class Post:
     def now_s(self) -> float:
         return time.monotonic()
 
-    def watch(self, subject: Subject, tree: Tree, heartbeat: str) -> Watch:
+    def watch(self, subject: Subject, tree: Tree, heartbeat: str, resumed_step: int | None) -> Watch:
         output = Output(self.folder, int(self.order["log_bytes_max"]), self.words)
         resume = self.order.get("resume")
         root = str(resume["root"]) if resume else ""
@@ -87,6 +88,7 @@ class Post:
                 Metrics(self.folder.metrics),
                 root,
                 Saves(list(self.order.get("settle") or ()), self.words),
+                Obedience(None if _is_free(self.order) else resumed_step),
                 awaits_pages=bool(heartbeat) and not self.is_heir,
             ),
             output=output,
@@ -180,6 +182,11 @@ class Post:
             ):
                 files.remove(os.path.join(self.folder.path, name))
         files.remove(told_path(self.folder))
+
+
+def _is_free(order: dict[str, Any]) -> bool:
+    """Whether a person said --no-resume-check."""
+    return ("resume-check", "no") in [tuple(pair) for pair in order.get("options") or ()]
 
 
 def _nonfinite(watch: Watch) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """When a save has settled: has the full package verify it, remember it and pin it, in a child at the lowest priority.
 
-A save has settled once the folder looked the same twice, or the training said so and nothing has changed since. Knows
-the command, one line of JSON, deadlines. Refuses to know checkpoints; it may be gone, slow or wrong: we are not.
+A save has settled once the folder looked the same twice, or the training said so; in a folder that never rests it is
+tried now and then, for each checkpoint is looked at by itself. Knows the command, one line of JSON, deadlines. Refuses
+to know checkpoints; it may be gone, slow or wrong: we are not.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 WITHIN_S = 6 * 3600.0  # beside a training; what it began is gone on with by the next
 LAST_WITHIN_S = 120.0  # when the training has ended: whoever waits for the end waits for this
+RESTLESS_S = 30.0  # so long it may change at every look
 AGAIN_S = 60.0  # after a failure
 LOOK_S = 0.2  # for somebody who hurries
 
@@ -34,12 +36,18 @@ class Saves:
         self._tried: Marks | None = None
         self._child: beside.Program | None = None
         self._until_s = self._not_before_s = 0.0
+        self._new_since_s: float | None = None
         self.answer: dict[str, Any] = {}
         self.note = ""
 
     @property
     def is_wanted(self) -> bool:
         return bool(self._command)
+
+    @property
+    def made(self) -> list[int]:
+        """Steps of checkpoints that this attempt saved, and that are whole."""
+        return [step for step in self.answer.get("made") or () if isinstance(step, int)]
 
     @property
     def is_busy(self) -> bool:
@@ -54,7 +62,13 @@ class Saves:
         if marks is None:
             return
         is_settled, self._seen = is_said or marks == self._seen, marks
-        if is_settled and self._child is None and self._is_new(marks) and now_s >= self._not_before_s:
+        if not self._is_new(marks):
+            self._new_since_s = None
+            return
+        self._new_since_s = now_s if self._new_since_s is None else self._new_since_s
+        is_settled |= now_s - self._new_since_s >= RESTLESS_S
+        if is_settled and self._child is None and now_s >= self._not_before_s:
+            self._new_since_s = None
             self._begin(now_s, marks, WITHIN_S)
 
     def finish(self, marks: Marks | None, is_hurried: Callable[[], bool] = lambda: False) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from outlast.disk.heartbeat import Beat
     from outlast.runner.metrics import Metrics
+    from outlast.runner.obedience import Obedience
     from outlast.runner.output import Output
     from outlast.runner.output_reading import Known
     from outlast.runner.ranks import Ranks
@@ -42,6 +43,7 @@ class Signs:
         metrics: Metrics,
         checkpoints: str,
         saves: Saves,
+        obedience: Obedience,
         *,
         awaits_pages: bool = True,
     ) -> None:
@@ -49,7 +51,7 @@ class Signs:
         self.ranks, self._output, self._metrics = ranks, output, metrics
         self._reading = OutputReading(max(0, output.size() - TAKEOVER_BYTES))
         self._checkpoints, self.saves = CheckpointSteps(checkpoints), saves
-        self.divergence = Divergence()
+        self.divergence, self.obedience = Divergence(), obedience
         self.log_bytes = output.size()
         self.has_telemetry = True  # not: pages stand still while the log tells of steps
         self.moved = self.grew = False  # since the look before: a rank; the output
@@ -66,6 +68,7 @@ class Signs:
         self._hear_of_a_save()
         steps, state = self._checkpoints.look(now_s)
         self.saves.look(now_s, self._checkpoints.marks, is_said=self._checkpoints.is_said)
+        self._note_obedience()
         for step in steps:
             self._reading.tell_checkpoint(step)
         if state is not None:
@@ -116,6 +119,11 @@ class Signs:
             self._said_saved = said
             if said and said[0] is not None:
                 self._checkpoints.hurry()
+
+    def _note_obedience(self) -> None:
+        first = self.ranks.first
+        self.obedience.hear_first(first.first_step if first is not None and first.own_beats else None)
+        self.obedience.hear_saved(self.saves.made)
 
     def _read_output(self) -> None:
         size = self._output.size()

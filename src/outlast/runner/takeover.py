@@ -93,7 +93,8 @@ def _watch(mine: Post, started: dict[str, Any]) -> None:
     child: Identity = started["child"]
     tree = Tree(mine.folder, started["attempt_dir"], child, ours=False, head_count=started["cgroup"])
     pidfd = identity.open_pidfd(child)
-    watch = mine.watch(Subject(child["pid"], pidfd, started["at"]["mono_s"]), tree, started["heartbeat"])
+    subject = Subject(child["pid"], pidfd, started["at"]["mono_s"])
+    watch = mine.watch(subject, tree, started["heartbeat"], started["resumed_step"])
     _remember_what_was_told(mine)
     watch.until_ended()
     status = None if pidfd is None else kernel.status_of(pidfd, child["pid"], child["start_ticks"], STATUS_S)
@@ -119,7 +120,7 @@ def _end_rebooted(mine: Post, started: dict[str, Any] | None) -> None:
     if started is None:
         mine.end_never_began("runner died before the start")
         return
-    watch = mine.watch(Subject(0, None, 0.0), Tree(mine.folder, "", None, ours=False), "")
+    watch = mine.watch(Subject(0, None, 0.0), Tree(mine.folder, "", None, ours=False), "", None)
     mine.end(ending.lost("reboot"), watch, {**started, "heartbeat": ""}, word=REBOOT, **_published(mine))
 
 

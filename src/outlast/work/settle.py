@@ -51,7 +51,8 @@ def main(formats: Sequence[CheckpointFormat], attempt_dir: str, order_name: str)
 
 
 def settle(formats: Sequence[CheckpointFormat], attempt_dir: Path, order_name: str) -> dict[str, Any]:
-    """{"verified": steps that are, newest first, "notes": for people}. Raises WorldError."""
+    """{"verified": steps that are, newest first, "made": those of them that this attempt saved, "removed": paths,
+    "notes": for people}. Raises WorldError."""
     record = files.read(str(attempt_dir / order_name))
     if record is None:
         raise WorldError(f"{attempt_dir / order_name}: there is no such order")
@@ -96,7 +97,12 @@ class _Settling:
         self._forget({row["path"] for row in self._rows})
         self._show()
         steps = [each.step for each in self._good if each.path not in gone]
-        return {"verified": steps, "removed": [path for path, _ in kept.removed], "notes": self._notes}
+        return {
+            "verified": steps,
+            "made": sorted(each.step for each in self._good if each.attempt == self._folder.n),
+            "removed": [path for path, _ in kept.removed],
+            "notes": self._notes,
+        }
 
     def _one(self, candidate: Candidate, step: int, format_: CheckpointFormat) -> None:
         known = manifests.of(self._run, step, candidate.path)

@@ -178,6 +178,9 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
      ("failed", "hang_train", False, None, None, "yes"), STALL),
     ("stalled", case(Exited(0), told="stop", told_by="stall: no progress for 9 s (limit 8 s, section eval)"),
      ("failed", "hang_eval", False, None, None, "yes"), "stall: no progress for 9 s (limit 8 s, section eval)"),
+    ("began anew although it was told where to go on from",
+     case(Signalled(9), told="stop-now", told_by="resume_ignored: its first step was 1"),  # P8
+     ("failed", "resume_ignored", False, "failed", None, "never"), "resume_ignored: its first step was 1"),
     ("out of time", case(Exited(0), told="stop", told_by="timeout: 3600 s"),
      ("failed", "time_limit", False, "failed", None, "never"), "timeout: 3600 s"),
     ("no checkpoint could be resumed from", case(NeverBegan("no_valid_checkpoint: a: torn")),

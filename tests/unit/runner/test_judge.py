@@ -11,6 +11,7 @@ from outlast.runner import incident
 from outlast.runner.incident import Found
 from outlast.runner.judge import Judge
 from outlast.runner.metrics import Metrics
+from outlast.runner.obedience import Obedience
 from outlast.runner.output import Output
 from outlast.runner.ranks import Ranks
 from outlast.runner.saves import Saves
@@ -43,7 +44,12 @@ class Court:
         files.make_directory(folder.path)
         words = self.words = Words(folder)
         signs = Signs(
-            Ranks(""), Output(folder, 1 << 20, words), Metrics(folder.metrics), "", Saves([], words)
+            Ranks(""),
+            Output(folder, 1 << 20, words),
+            Metrics(folder.metrics),
+            "",
+            Saves([], words),
+            Obedience(None),
         )
         self.stopping = Stopping(600.0, None)
         self.gathering = Gathering()

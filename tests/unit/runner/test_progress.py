@@ -9,6 +9,7 @@ from outlast.disk import files
 from outlast.disk.layout import AttemptFolder
 from outlast.errors import WorldError
 from outlast.runner.metrics import Metrics
+from outlast.runner.obedience import Obedience
 from outlast.runner.output import Output
 from outlast.runner.patience import Stall
 from outlast.runner.progress import Progress
@@ -30,7 +31,12 @@ class Screen:
         self.words = Words(self.folder)
         self.output = Output(self.folder, 1 << 20, self.words)
         self.signs = Signs(
-            Ranks(str(root)), self.output, Metrics(self.folder.metrics), "", Saves([], self.words)
+            Ranks(str(root)),
+            self.output,
+            Metrics(self.folder.metrics),
+            "",
+            Saves([], self.words),
+            Obedience(None),
         )
         self.progress = Progress(self.folder, target)
         self.now_s = 100.0

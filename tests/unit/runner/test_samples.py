@@ -10,6 +10,7 @@ from outlast.disk import page
 from outlast.disk.layout import AttemptFolder
 from outlast.runner.limits import FIRST_STEP, INIT, TRAIN, Limits
 from outlast.runner.metrics import Metrics
+from outlast.runner.obedience import Obedience
 from outlast.runner.output import Output
 from outlast.runner.rank_clock import RankClock, Sample
 from outlast.runner.ranks import Ranks
@@ -27,7 +28,7 @@ def signs(tmp_path: Path) -> Signs:
     os.mkdir(folder.path)
     words = Words(folder)
     output = Output(folder, 1 << 20, words)
-    return Signs(Ranks(str(tmp_path)), output, Metrics(folder.metrics), "", Saves([], words))
+    return Signs(Ranks(str(tmp_path)), output, Metrics(folder.metrics), "", Saves([], words), Obedience(None))
 
 
 @pytest.mark.parametrize(

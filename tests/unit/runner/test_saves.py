@@ -60,6 +60,14 @@ def test_a_folder_that_looks_the_same_twice_is_settled(tmp_path: Path, words: Wo
     assert saves.note == "a note"
 
 
+def test_a_folder_that_never_rests_is_verified_all_the_same(tmp_path: Path, words: Words) -> None:
+    saves = Saves(counting(tmp_path), words)
+    for look in range(12):
+        saves.look(10.0 * look, (200, look))
+        until_done(saves, 10.0 * look)
+    assert begun(tmp_path) == 3
+
+
 def test_what_is_settled_is_verified_once(tmp_path: Path, words: Words) -> None:
     saves = Saves(counting(tmp_path), words)
     for at_s in (0.0, 10.0, 20.0, 30.0):
