@@ -3,8 +3,8 @@
     CHECKPOINTS/.outlast/quarantine/NAME
     CHECKPOINTS/.outlast/accepted/NAME.json    a person wants it resumed from, whatever is said of it
 
-A framework that looks for the newest checkpoint by name must not find one that is proven to be torn. Nothing is ever
-deleted here. Knows folders and open files. Refuses to judge a checkpoint.
+A framework that looks for the newest checkpoint by name must not find one that is proven to be torn, or whose weights
+are not finite. Nothing is ever deleted here. Knows folders and open files. Refuses to judge a checkpoint.
 """
 
 import os

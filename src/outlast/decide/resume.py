@@ -43,6 +43,11 @@ def is_usable(candidate: Candidate, verdict: Verdict) -> bool:
     return _usable(candidate, verdict)[0]
 
 
+def is_in_the_way(verdict: Verdict) -> bool:
+    """Whether it is proven to be no good, so that a framework which picks by name must not find it."""
+    return isinstance(verdict, Torn) or (isinstance(verdict, Whole) and verdict.finite is False)
+
+
 def _age(candidate: Candidate) -> tuple[int, int, int, str]:
     step = -1 if candidate.step is None else candidate.step
     return step, candidate.preference, candidate.newest_mtime_ns, candidate.path

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from outlast.checkpoints import guard
-from outlast.decide.resume import choose, is_usable
+from outlast.decide.resume import choose, is_in_the_way, is_usable
 from outlast.disk import files
 from outlast.disk.layout import AttemptFolder
 from outlast.errors import OutlastError, WorldError
-from outlast.facts import Candidate, Order, Torn, Verdict, Whole
+from outlast.facts import Candidate, Order, Verdict, Whole
 from outlast.facts.codec import from_record
 from outlast.seams import CheckpointFormat
 from outlast.work.past import Past
@@ -112,10 +112,10 @@ def _verdict(
 
 
 def _out_of_the_way(looked: Iterable[tuple[Candidate, Verdict]]) -> list[str]:
-    """What is newer than the chosen one, and torn: a framework that picks by name would take it."""
+    """What is newer than the chosen one, and torn or not finite: a framework that picks by name would take it."""
     said = []
     for candidate, verdict in looked:
-        if not isinstance(verdict, Torn):
+        if not is_in_the_way(verdict):
             continue
         try:
             said.append(f"{candidate.path}: moved to {guard.quarantine(Path(candidate.path))}")

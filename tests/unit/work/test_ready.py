@@ -103,14 +103,28 @@ def test_only_as_many_are_read_as_it_takes(tmp_path: Path) -> None:
     assert "5 older ones were not looked at" in chosen["reasons"]
 
 
-def test_what_is_newer_and_torn_is_moved_out_of_the_way_and_nothing_else(tmp_path: Path) -> None:
+def test_what_is_newer_and_torn_or_not_finite_is_moved_out_of_the_way_and_nothing_else(
+    tmp_path: Path,
+) -> None:
     for step in (5, 6, 7, 8):
         save(tmp_path, f"step-{step}")
     chosen = answer(tmp_path, formats=(Counting(torn=(8, 5), ill=(7,)),))
     root = tmp_path / "saved"
-    assert sorted(os.listdir(root)) == [".outlast", "step-5", "step-6", "step-7"]
-    assert f"{root}/step-8: moved to {root}/.outlast/quarantine/step-8" in chosen["reasons"]
-    assert answer(tmp_path, formats=(Counting(),))["step"] == 7, "what lies there is no candidate any more"
+    assert sorted(os.listdir(root)) == [".outlast", "step-5", "step-6"]
+    for name in ("step-8", "step-7"):
+        assert f"{root}/{name}: moved to {root}/.outlast/quarantine/{name}" in chosen["reasons"]
+    assert answer(tmp_path, formats=(Counting(),))["step"] == 6, "what lies there is no candidate any more"
+
+
+def test_weights_that_are_not_finite_stay_where_no_older_ones_are_any_better(tmp_path: Path) -> None:
+    """Some model may hold a NaN that nobody uses, from its first checkpoint on: a person accepts it."""
+    for step in (7, 8):
+        save(tmp_path, f"step-{step}")
+    refused = answer(tmp_path, formats=(Counting(ill=(7, 8)),))
+    assert refused["refuse"].startswith("no_valid_checkpoint")
+    assert sorted(os.listdir(tmp_path / "saved")) == ["step-7", "step-8"]
+    guard.accept(tmp_path / "saved" / "step-8")
+    assert answer(tmp_path, formats=(Counting(ill=(7, 8)),))["step"] == 8
 
 
 def test_what_a_person_accepted_or_brought_back_is_resumed_from_and_stays(tmp_path: Path) -> None:
