@@ -12,6 +12,7 @@ import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outlast.errors import RefusedError, UserError, WorldError
+from outlast.facts.locking import FREE, MUST_MATCH, WARN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +35,7 @@ _UNITS_BYTES = {
     "tib": 1 << 40,
 }
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
+_KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")
 AUTO = "auto"
 
 
@@ -54,6 +56,10 @@ class Settings(NamedTuple):
     keep_least: int = 2
     pins_wanted: bool = True
     pins_copy_max: int = 5 * 10**9
+    lock_must_match: tuple[str, ...] = MUST_MATCH
+    lock_warn: tuple[str, ...] = WARN
+    lock_free: tuple[str, ...] = FREE
+    lock_code: str = "hold"
     origins: tuple[tuple[str, str], ...] = ()
 
 
@@ -105,6 +111,20 @@ def yes_or_no(text: str) -> bool:
     if text.strip().lower() not in ("yes", "no", "true", "false"):
         raise ValueError(f"{text!r} is neither yes nor no")
     return text.strip().lower() in ("yes", "true")
+
+
+def lock_key(text: str) -> str:
+    """A key of the lock. Raises ValueError with a sentence."""
+    if not _KEY.fullmatch(text):
+        raise ValueError(f"{text!r} is no key of a lock: write a name such as base_model, in small letters")
+    return text
+
+
+def code_change(text: str) -> str:
+    """Raises ValueError with a sentence."""
+    if text not in ("hold", "warn"):
+        raise ValueError(f"{text!r} is neither hold nor warn")
+    return text
 
 
 def load(path: str) -> Settings:
@@ -164,6 +184,7 @@ class _Reader:
         self._path = path
         self._values: dict[str, Any] = {}
         self._stalls: dict[str, float] = {}
+        self._locked: dict[str, str] = {}  # name -> the list of the file that it stands in
         self._origins = dict.fromkeys(_all_keys(), "default")
 
     def settings(self, root: Node | None) -> Settings:
@@ -171,6 +192,7 @@ class _Reader:
             for name, node in self._pairs(root, "", list(_SECTIONS)):
                 for key, value in self._pairs(node, name, list(_SECTIONS[name])):
                     self._take(f"{name}.{key}", value)
+        self._sort_keys()
         return Settings(
             **self._values,
             stall_limits_s=tuple(self._stalls.items()),
@@ -181,7 +203,7 @@ class _Reader:
         section, _, name = key.partition(".")
         target = _SECTIONS[section][name]
         if target is None:
-            self._take_stalls(key, node)
+            (self._take_stalls if section == "limits" else self._take_keys)(key, node)
             return
         field, read = target
         self._values[field] = self._scalar(key, node, read)
@@ -193,6 +215,27 @@ class _Reader:
             if getattr(value, "value", None) != AUTO:
                 self._stalls[name] = self._scalar(f"{key}.{name}", value, seconds_above_zero)
             self._origins[f"{key}.{name}"] = self._place(value)
+
+    def _take_keys(self, key: str, node: Node) -> None:
+        """lock.must_match, warn, free: a key stands in one of them, and goes out of where the default has it."""
+        from yaml import SequenceNode
+
+        if not isinstance(node, SequenceNode):
+            raise UserError(f"{self._place(node)}: {key}: a list of names is needed here, not {_kind(node)}")
+        names = tuple(self._scalar(key, each, lock_key) for each in node.value)
+        for name in names:
+            if name in self._locked:
+                where = self._locked[name]
+                raise UserError(f"{self._place(node)}: {name} stands in {where} and in {key}: keep one")
+            self._locked[name] = key
+        self._values[f"lock_{key.rpartition('.')[2]}"] = names
+        self._origins[key] = self._place(node)
+
+    def _sort_keys(self) -> None:
+        """What one list of the file names, no default list has."""
+        for field, default in (("lock_must_match", MUST_MATCH), ("lock_warn", WARN), ("lock_free", FREE)):
+            if self._locked and field not in self._values:
+                self._values[field] = tuple(name for name in default if name not in self._locked)
 
     def _pairs(self, node: Node, where: str, known: list[str] | None) -> Iterator[tuple[str, Node]]:
         """The entries of a mapping; `known` None: any name."""
@@ -257,6 +300,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, Callable[[str], Any]] | None]] = {
         "keep_verified": ("keep_least", whole),
     },
     "pins": {"newest": ("pins_wanted", yes_or_no), "copy_max": ("pins_copy_max", size)},
+    "lock": {"must_match": None, "warn": None, "free": None, "code": ("lock_code", code_change)},
 }
 
 
@@ -290,4 +334,6 @@ def value_of(settings: Settings, key: str) -> Any:
     if key.startswith("limits.stall."):
         return dict(settings.stall_limits_s).get(key.removeprefix("limits.stall."), AUTO)
     target = _SECTIONS[section][name]
+    if section == "lock":
+        return getattr(settings, f"lock_{name}")
     return getattr(settings, target[0]) if target else dict(settings.stall_limits_s)

@@ -50,4 +50,6 @@ def _shown(key: str, value: object) -> str:
         return words.span(value)
     if key == "log.max" and isinstance(value, int):
         return f"{value / (1 << 20):.0f} MiB"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
     return str(value)

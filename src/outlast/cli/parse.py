@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 WIDTH = 120
-WITH_COMMAND = ("run", "rerun")  # verbs whose words after `--` are somebody else's
+WITH_COMMAND = ("run", "rerun", "lock")  # verbs whose words after `--` are somebody else's
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:

@@ -18,8 +18,8 @@ from outlast.cli.parse import Parser, add_json, duration, positive
 from outlast.disk import workspace as workspaces
 from outlast.disk.layout import Workspace
 from outlast.errors import OK, UserError
-from outlast.facts import Moment, Resume, RunId, Spec
-from outlast.settings import Settings, load, seconds_above_zero
+from outlast.facts import Locking, Moment, Resume, RunId, Spec
+from outlast.settings import Settings, load, lock_key, seconds_above_zero
 
 PRIORITIES = ("high", "normal", "low")
 PROOFS = ("exit", "step", "artefact", "step+artefact")
@@ -94,6 +94,13 @@ def _add_survival(parser: Parser) -> None:
         "--take-over",
         action="store_true",
         help="go on from checkpoints there that another run made: they are this run's from now on",
+    )
+    resume.add_argument(
+        "--lock",
+        metavar="KEY=PATH|VALUE",
+        action="append",
+        default=[],
+        help="what may not change across restarts, e.g. base_model=models/base (docs/lock.md)",
     )
     resume.add_argument(
         "--max-attempts", metavar="N", type=positive, help="give up after N attempts without progress"
@@ -247,6 +254,7 @@ def specified(
         inline=inline,
         retention=keeping.retention(settings),
         pins=keeping.pins(settings),
+        locking=_locking(arguments.lock, settings, cwd),
         options=_options(arguments),
     )
 
@@ -289,6 +297,31 @@ def _resume(arguments: Namespace, cwd: str) -> Resume | None:
     if not root.startswith("{"):
         root = os.path.normpath(os.path.join(cwd, os.path.expanduser(root)))
     return Resume(root, format_, _words(arguments.resume_args), take_over=arguments.take_over)
+
+
+def _locking(given: list[str], settings: Settings, cwd: str) -> Locking:
+    pairs: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        key = key.replace("-", "_")
+        try:
+            if not equals or not value:
+                raise ValueError("write KEY=PATH or KEY=VALUE, e.g. base_model=models/base")
+            if key in pairs:
+                raise ValueError(f"{key} was given before: keep one")
+            pairs[lock_key(key)] = value
+        except ValueError as error:
+            raise UserError(f"run: --lock {text!r}: {error}") from None
+        path = os.path.join(cwd, os.path.expanduser(value))
+        if value.startswith(("/", "./", "../", "~")) and not os.path.exists(path):
+            raise UserError(f"run: --lock {text}: {os.path.normpath(path)} is not there")
+    return Locking(
+        given=tuple(pairs.items()),
+        must_match=settings.lock_must_match,
+        warn=settings.lock_warn,
+        free=settings.lock_free,
+        code="warn" if settings.lock_code == "warn" else "hold",
+    )
 
 
 def _words(text: str | None) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ VERBS = {
         "checkpoint",
         "what was saved, whether it is whole, what a start would resume from",
     ),
+    "lock": ("look", "lock", "what a run may not change across restarts, and whether it did"),
     "wait": ("look", "wait", "wait for runs to end"),
     "status": ("look", "status", "who supervises, what runs, why nothing runs"),
     "stop": ("act", "act", "end a run safely: it saves, then leaves"),

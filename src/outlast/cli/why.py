@@ -24,6 +24,10 @@ ADVICE = {
     ("launching", None): "nothing: its runner is starting",
     ("waiting", "backoff"): "nothing: the next attempt starts by itself; `outlast retry {run}` starts it now",
     ("waiting", "disk"): "free some disk space: it goes on by itself",
+    (
+        "waiting",
+        "code-changed",
+    ): "`outlast lock diff {run}` shows what was changed; `outlast retry {run}` goes on with it",
     ("waiting", "down"): "`outlast up --detach` goes on with it",
     ("waiting", None): "nothing: it goes on by itself",
     ("paused", None): "`outlast resume {run}` lets it go on",
@@ -141,7 +145,7 @@ def _do(snapshot: Record, served: bool) -> str:
         if snapshot.get("outcome") == "failed" and (advice := CAUSE_ADVICE.get(str(snapshot.get("cause")))):
             return advice
         return OUTCOME_ADVICE.get(str(snapshot.get("outcome")), OUTCOME_ADVICE["unknown"])
-    if not served and phase != "paused":
+    if not served and phase != "paused" and waiting_for != "code-changed":
         return "nobody supervises it: `outlast up --detach` goes on with it"
     advice = ADVICE.get((str(phase), waiting_for)) or ADVICE.get((str(phase), None))
     return advice or "`outlast show {run}` says more"

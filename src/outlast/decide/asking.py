@@ -4,6 +4,7 @@ Knows the verbs that people and programs use on a run. Refuses to know what foll
 and the next turn's decision.
 """
 
+from outlast.decide.history import CODE_CHANGED
 from outlast.facts import (
     Asked,
     Book,
@@ -93,6 +94,8 @@ def _refusal_of_the_living(book: Book, verb: str) -> str | None:
             return "it is being stopped, and a stop outranks that"
         case "resume" if not book.holds and book.want == "run":
             return "it is not paused"
+        case "resume" if book.holds == (CODE_CHANGED,):
+            return "it waits because its code was changed; `retry` goes on with the changed code"
         case "retry" if not isinstance(book.phase, Waiting):
             return "it is running"
         case "rm" | "archive":

@@ -7,7 +7,8 @@ next attempt, a run ends only behind a door that is shut for good, and what coul
 from msgspec.structs import replace
 
 from outlast.decide import asking, waits
-from outlast.decide.history import PAUSED, fold
+from outlast.decide.endings import CODE_CHANGED_CAUSE
+from outlast.decide.history import CODE_CHANGED, PAUSED, fold
 from outlast.decide.orders import order
 from outlast.decide.policy import CALLED_OFF, judge, since_reopened
 from outlast.facts import (
@@ -27,6 +28,7 @@ from outlast.facts import (
     Ended,
     Ending,
     Finished,
+    Held,
     Launch,
     Lost,
     Moment,
@@ -51,6 +53,7 @@ from outlast.facts import (
 from outlast.facts.closed import assert_never
 
 DOWN = "down"
+HOLDING_CAUSES = {CODE_CHANGED_CAUSE: CODE_CHANGED}
 REPEATS_MAX = 12  # launches of one attempt, on one boot, that nothing was seen of
 REPEAT_FIRST_S, REPEAT_LONGEST_S = 2.0, 30.0  # between them: doubling
 ADOPT_AGAIN_S = 2.0
@@ -219,7 +222,8 @@ def _ended(spec: Spec, book: Book, n: int, ending: Ending, sight: Sight) -> Deci
         checkpoint_step=judged.checkpoint_step,
     )
     if judged.closing is None:
-        return Decision((ended,), (), 0.0)
+        held = _held_by(spec, book, judged.cause.name, judged.why, sight.now)
+        return Decision((ended, *held), (), 0.0)
     closing = Closing(
         at=sight.now,
         run=spec.run,
@@ -230,6 +234,13 @@ def _ended(spec: Spec, book: Book, n: int, ending: Ending, sight: Sight) -> Deci
         proof=judged.proof,
     )
     return Decision((ended, closing), (), 0.0)
+
+
+def _held_by(spec: Spec, book: Book, cause: str, why: str, now: Moment) -> tuple[AnyEntry, ...]:
+    """What only a person can let go on."""
+    if cause not in HOLDING_CAUSES or book.want != "run":
+        return ()
+    return (Held(at=now, run=spec.run, why=why, what=HOLDING_CAUSES[cause]),)
 
 
 def _ended_by_final_door(spec: Spec, book: Book, n: int, why: str, now: Moment) -> Decision:
@@ -318,4 +329,4 @@ def timeout_left_s(spec: Spec, book: Book) -> float | None:
 
 def _launch(spec: Spec, book: Book, n: int, term: int) -> Launch:
     made = order(spec, n, term, timeout_left_s(spec, book))
-    return Launch((replace(made, had_checkpoint=book.had_checkpoint),))
+    return Launch((replace(made, had_checkpoint=book.had_checkpoint, by_itself=book.by_itself),))

@@ -15,6 +15,7 @@ from outlast.facts import Cause, Outcome, Proof
 from outlast.facts.entries import AttemptVerdict
 
 NO_VALID_CHECKPOINT, SPAWN_FAILED, CALLED_OFF = "no_valid_checkpoint", "spawn failed", "called off"
+LOCK_CHANGED, CODE_CHANGED, CODE_CHANGED_CAUSE = "lock_changed", "code-changed", "code_changed"
 NEVER_BEGAN, NO_CAUSE = "never_began", "none"
 NO_PROOF = "no_proof"
 RESUME_IGNORED = "resume_ignored"
@@ -126,6 +127,16 @@ RULES: tuple[Rule, ...] = (
         "no checkpoint could be resumed from",
         lambda case: case.never_began(NO_VALID_CHECKPOINT),
         "never-began", NO_VALID_CHECKPOINT, lambda case: case.how, restart="never", closing="failed",
+    ),
+    Rule(
+        "it is not what it was locked to",
+        lambda case: case.never_began(LOCK_CHANGED),
+        "never-began", LOCK_CHANGED, lambda case: case.how, free=True, restart="changed", closing="failed",
+    ),
+    Rule(
+        "its code was changed, and nobody asked for this start",  # P9: the run is held until a person does
+        lambda case: case.never_began(CODE_CHANGED),
+        "never-began", CODE_CHANGED_CAUSE, lambda case: case.how, free=True, restart="changed",
     ),
     Rule(
         "called off before it began",

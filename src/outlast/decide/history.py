@@ -35,7 +35,7 @@ from outlast.facts import (
 )
 from outlast.facts.closed import assert_never
 
-PAUSED = "paused"
+PAUSED, CODE_CHANGED = "paused", "code-changed"
 
 
 def fresh(entry: Accepted) -> Book:
@@ -104,6 +104,7 @@ def _folded(book: Book, entry: AnyEntry) -> Book:
                 removing=None,
                 charges=(),
                 holds=(),
+                by_itself=False,
                 why=entry.why,
             )
         case Held() | Released():
@@ -136,8 +137,9 @@ def _asked(book: Book, entry: Asked) -> Book:
             )
         case "retry":
             phase = Waiting(entry.at, 0.0) if isinstance(book.phase, Waiting) else book.phase
-            holds = _without(book.holds, PAUSED)
-            return replace(book, phase=phase, want="run", holds=holds, why=entry.why or "retry was asked for")
+            holds = _without(_without(book.holds, PAUSED), CODE_CHANGED)
+            why = entry.why or "retry was asked for"
+            return replace(book, phase=phase, want="run", holds=holds, by_itself=False, why=why)
         case "priority":
             return replace(book, priority=_priority(entry))
         case "rm" | "archive":
@@ -175,6 +177,7 @@ def _ended(book: Book, entry: Ended) -> Book:
         best_step=_best_step(book, entry),
         had_checkpoint=book.had_checkpoint or entry.checkpoint_step is not None,
         endings=(*book.endings, entry),
+        by_itself=True,
         why=entry.why,
         updated=entry.at,
     )

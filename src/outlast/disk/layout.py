@@ -6,6 +6,7 @@
   bin/VERSION/    a copy of the ground floor
   runs/RUN_ID/    run.json  env  snapshot.json  PROGRESS.txt  history.jsonl  limits.json  attempts/NNNN/...
                   incidents/NNNN/...
+                  lock.json  lock.0002.json ...
   archive/        RUN_ID.tar.gz
   trash/          on its way out
 """
@@ -86,6 +87,10 @@ class RunFolder:
     def manifest(self, step: int) -> str:
         return os.path.join(self.checkpoints, f"{step}.json")
 
+    def lock(self, version: int) -> str:
+        """The first is made once, and each that was accepted later."""
+        return os.path.join(self.path, "lock.json" if version == 1 else f"lock.{version:04d}.json")
+
     def attempt(self, n: int) -> "AttemptFolder":
         return AttemptFolder(os.path.join(self.attempts, f"{n:04d}"))
 
@@ -105,6 +110,8 @@ class AttemptFolder:
         self.output = os.path.join(path, "output.log")
         self.runner_log = os.path.join(path, "runner.log")
         self.exit = os.path.join(path, "exit.json")
+        self.identity = os.path.join(path, "identity.json")
+        self.locked = os.path.join(path, "locked.json")
         self.exit_late = os.path.join(path, "exit.late.json")
 
     def order(self, term: int) -> str:

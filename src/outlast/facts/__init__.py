@@ -36,6 +36,8 @@ from outlast.facts.entries import (
 )
 from outlast.facts.fact import Fact
 from outlast.facts.keeping import Pins, Retention
+from outlast.facts.locking import Locking
+from outlast.facts.locks import Identity, Known, Lock, NotLocked, Trait
 from outlast.facts.saved import FileMark, Manifest, Pin
 from outlast.facts.values import (
     Absent,
@@ -122,13 +124,18 @@ __all__ = [
     "Foreign",
     "Gone",
     "Held",
+    "Identity",
+    "Known",
     "Launch",
     "Line",
+    "Lock",
+    "Locking",
     "Lost",
     "Manifest",
     "Moment",
     "NeverBegan",
     "NoDoor",
+    "NotLocked",
     "Nowhere",
     "Order",
     "Outcome",
@@ -160,6 +167,7 @@ __all__ = [
     "Spec",
     "Tell",
     "Torn",
+    "Trait",
     "Trying",
     "Unrecorded",
     "Unseen",

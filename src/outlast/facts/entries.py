@@ -169,7 +169,7 @@ class Book(Fact):
     charged deaths by cause since the last progress; `best_step` the highest checkpoint step (or, while there has
     been no checkpoint, the highest step) at the end of any attempt; `had_checkpoint` whether there ever was one;
     `closing` the outcome that was decided, until Finished or Reopened; `removing` a request to remove; `reopened` the
-    term that opened it again.
+    term that opened it again; `by_itself` whether the next attempt is a restart that nobody asked for.
     """
 
     phase: Phase
@@ -188,5 +188,6 @@ class Book(Fact):
     removing: tuple[str, int] | None = None
     reopened: int = 0
     priority: Priority | None = None
+    by_itself: bool = False
     why: str = ""
     updated: Moment | None = None

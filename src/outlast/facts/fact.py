@@ -1,6 +1,7 @@
-"""What every value is."""
+"""What every value is made of."""
 
 import sys
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -13,3 +14,6 @@ else:
 @dataclass_transform(frozen_default=True)
 class Fact(Struct, frozen=True, tag=True, gc=False):
     """A frozen value. Its JSON carries the class name as "type"; keys of a newer version are ignored."""
+
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]

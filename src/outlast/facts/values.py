@@ -2,11 +2,12 @@
 
 from typing import Literal, NewType, TypeAlias
 
-from outlast.facts.fact import Fact
+from outlast.facts.fact import Fact as Fact
+from outlast.facts.fact import Pairs as Pairs
 from outlast.facts.keeping import Pins, Retention
+from outlast.facts.locking import Locking
 
 RunId = NewType("RunId", str)
-Pairs: TypeAlias = tuple[tuple[str, str], ...]
 Outcome = Literal["completed", "failed", "cancelled", "no-op", "unknown"]
 Want = Literal["run", "pause", "pause-now", "stop", "stop-now"]
 Priority = Literal["high", "normal", "low"]
@@ -278,6 +279,7 @@ class Order(Fact):
     had_checkpoint: bool = (
         False  # there was one to resume from before: then none now is no reason to begin at step 0
     )
+    by_itself: bool = False  # a restart that nobody asked for: no first start, and no person's retry
     ready: tuple[str, ...] = ()
     settle: tuple[str, ...] = ()  # the command that verifies, remembers and pins what the training saved
     retention: Retention | None = None
@@ -326,6 +328,7 @@ class Spec(Fact):
     inline: bool = False
     retention: Retention | None = None
     pins: Pins = Pins()
+    locking: Locking = Locking(given=())
     options: Pairs = ()
 
 

@@ -178,7 +178,14 @@ class Post:
         """What nobody needs any more once the end is recorded."""
         for name in os.listdir(self.folder.path):
             if name.startswith(
-                (".exit.json.", ".claim.", ".started.json.", ".told.json.", ".progress.json.")
+                (
+                    ".exit.json.",
+                    ".claim.",
+                    ".started.json.",
+                    ".told.json.",
+                    ".locked.json.",
+                    ".progress.json.",
+                )
             ):
                 files.remove(os.path.join(self.folder.path, name))
         files.remove(told_path(self.folder))

@@ -185,6 +185,18 @@ class Training(OnPage):
         except Exception:
             return
 
+    def lock(self, **values: object) -> None:
+        """What may not change across restarts: `lock(base_model="path", max_length=2048)`. Paths are read from outside.
+        May be called again; of all ranks the first speaks. A later start that finds another value is refused."""
+        try:
+            page = self._on_page()
+            if page.path is not None and page.signed is not None and page.signed[0] == 0:
+                from outlast.sdk.locking import tell
+
+                tell(values)
+        except Exception:
+            return
+
     def done(self) -> None:
         """The training is complete, whatever its step."""
         self._say_quietly(DONE)

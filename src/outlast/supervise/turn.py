@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from outlast.decide import asking, queue
 from outlast.decide.core import DOWN, answers, decide, ends_with_this, needs_next_term
-from outlast.decide.history import PAUSED
+from outlast.decide.history import CODE_CHANGED, PAUSED
 from outlast.disk import files, journal, requests
 from outlast.disk.clock import moment
 from outlast.disk.layout import Place, Workspace
@@ -142,10 +142,10 @@ class Turns:
         return min(wait_s, shown_in_s)
 
     def idle(self) -> bool:
-        """Nothing lives and nothing is to begin: all runs are ended, paused, or held by a `down`."""
+        """Nothing lives and nothing is to begin: all runs are ended, paused, held by a `down`, or wait for a person."""
         held = self.is_down()
         return not self._tools.removals.is_busy(self._removable) and all(
-            isinstance(book.phase, Waiting) and (held or PAUSED in book.holds)
+            isinstance(book.phase, Waiting) and (held or PAUSED in book.holds or CODE_CHANGED in book.holds)
             for book in map(self._books.runs.__getitem__, self._live)
         )
 

@@ -19,6 +19,7 @@ from outlast.errors import OutlastError, WorldError
 from outlast.facts import Candidate, Order, Verdict, Whole
 from outlast.facts.codec import from_record
 from outlast.seams import CheckpointFormat
+from outlast.work import locked
 from outlast.work.past import Past
 from outlast.work.survey import Found, limit_memory, newest_first, survey
 
@@ -66,8 +67,11 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
     reasons = [*choice.reasons, *([] if found else _passed_over(resume.root))]
     if len(found) > len(looked):
         reasons.append(f"{len(found) - len(looked)} older ones were not looked at")
-    path = choice.candidate.path if choice.candidate else None
-    if path is not None:
+    refuse, path = choice.refuse, choice.candidate.path if choice.candidate else None
+    if refuse is None:
+        lock = locked.look(AttemptFolder(str(order_path.parent)), order, path)
+        reasons, refuse = [*reasons, *lock.reasons], lock.refuse
+    if path is not None and refuse is None:
         reasons += _out_of_the_way(pair for pair in looked if not past.is_copy(pair[0].path))
         path, said = past.put_back(path)
         reasons += said
@@ -75,7 +79,7 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
         "checkpoint": path,
         "step": choice.candidate.step if choice.candidate else None,
         "reasons": reasons,
-        "refuse": choice.refuse,
+        "refuse": refuse,
     }
 
 

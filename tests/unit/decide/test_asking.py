@@ -13,6 +13,7 @@ STOPPING = replace(TRYING, want="stop")
 STOPPING_NOW = replace(TRYING, want="stop-now")
 PAUSED = replace(BOOK, want="pause", holds=("paused",))
 HELD = replace(BOOK, holds=("disk",))
+CHANGED = replace(BOOK, holds=("code-changed",))
 ENDING = replace(BOOK, phase=Shutting(2, "failed"))
 CANCELLING = replace(BOOK, phase=Shutting(2, "cancelled"))
 FAILED = replace(BOOK, phase=Done("failed", None, START))
@@ -38,6 +39,9 @@ TABLE: list[tuple[str, Book, str | None]] = [
     ("pause", COMPLETED, "it has ended (completed): there is nothing to pause"),
     ("resume", PAUSED, None),
     ("resume", HELD, None),
+    ("resume", CHANGED, "it waits because its code was changed; `retry` goes on with the changed code"),
+    ("retry", CHANGED, None),
+    ("stop", CHANGED, None),
     ("resume", replace(BOOK, want="pause"), None),
     ("resume", WAITING, "it is not paused"),
     ("resume", TRYING, "it is not paused"),

@@ -31,6 +31,7 @@ from outlast.facts import (
     Ending,
     Exited,
     Finished,
+    Held,
     Launch,
     Lost,
     NeverBegan,
@@ -112,7 +113,47 @@ def test_the_next_attempt_says_after_what() -> None:
     book = fold(fold(BOOK, chosen(1)), ended(1, why="exit 1"))
     decision = decided(book, Absent())
     assert decision.entries[0].why == "the next attempt, after: exit 1"
-    assert decision.actions == (launch(2),)
+    (act,) = decision.actions
+    assert isinstance(act, Launch)
+    assert act.orders[0] == replace(launch(2).orders[0], by_itself=True)
+
+
+def test_only_what_nobody_asked_for_is_a_restart_by_itself() -> None:
+    assert not BOOK.by_itself, "the first start is a person's word"
+    restarted = fold(fold(BOOK, chosen(1)), ended(1))
+    assert restarted.by_itself
+    retried = fold(restarted, Asked(at=START, run=RUN, why="", request=4, verb="retry", by="me"))
+    assert not retried.by_itself
+    assert fold(fold(retried, chosen(2)), ended(2)).by_itself
+    assert not fold(restarted, Reopened(at=START, run=RUN, why="retry was asked for", n=3)).by_itself
+
+
+def test_p9_a_restart_by_itself_with_changed_code_is_held_until_a_retry() -> None:
+    changed = Ending(exit=NeverBegan("code-changed: code: a -> b"), at=START)
+    trying = replace(BOOK, phase=Trying(2, 1, START), next=2)
+    decision = decided(trying, Closed(changed, HERE))
+    kinds = [type(entry) for entry in decision.entries]
+    assert kinds == [Ended, Held], kinds
+    held = fold(fold(trying, decision.entries[0]), decision.entries[1])
+    assert held.holds == ("code-changed",)
+    assert not held.charges, "nothing of it was its fault"
+    assert decided(held, Absent()).actions == ()
+    retried = fold(held, Asked(at=START, run=RUN, why="", request=4, verb="retry", by="me"))
+    (act,) = decided(retried, Absent()).actions
+    assert isinstance(act, Launch)
+    assert not act.orders[0].by_itself
+
+
+def test_a_start_that_the_lock_refuses_ends_the_run_at_once() -> None:
+    refused = Ending(
+        exit=NeverBegan("lock_changed: not what this run was locked to: base_model: a -> b"), at=START
+    )
+    trying = replace(BOOK, phase=Trying(2, 1, START), next=2)
+    ended_, closing = decided(trying, Closed(refused, HERE)).entries
+    assert isinstance(ended_, Ended)
+    assert isinstance(closing, Closing)
+    assert (closing.outcome, ended_.charged) == ("failed", False)
+    assert "base_model: a -> b" in closing.why
 
 
 @pytest.mark.parametrize("presence", [UNSEEN, COMING])

@@ -12,8 +12,21 @@ from outlast.checkpoints.catalog import FORMATS
 from outlast.checkpoints.formats.folder import FolderFormat
 from outlast.cli import words
 from outlast.disk import files
+from outlast.disk.layout import RunFolder
 from outlast.errors import WorldError
-from outlast.facts import AttemptId, Candidate, Order, Resume, RunId, Torn, Unsure, Verdict, Whole
+from outlast.facts import (
+    AttemptId,
+    Candidate,
+    Moment,
+    Order,
+    Resume,
+    RunId,
+    Spec,
+    Torn,
+    Unsure,
+    Verdict,
+    Whole,
+)
 from outlast.facts.codec import to_record
 from outlast.seams import CheckpointFormat
 from outlast.work.ready import NOT_RESUMED, ready
@@ -42,10 +55,19 @@ def answer(
         log_bytes_max=1 << 20,
         had_checkpoint=had,
     )
-    path = tmp_path / "runs" / RUN / "attempts" / f"{n:04d}" / "order.1.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    run = RunFolder(str(tmp_path / "runs" / order.attempt.run))
+    path = Path(run.attempt(n).order(1))
+    files.make_directory(str(path.parent))
+    files.replace(run.record, {"schema": 1, **to_record(spec(run.id, order.resume))})
     files.replace(str(path), {"schema": 1, **to_record(order)})
     return ready(formats, path)
+
+
+def spec(run: str, resume: Resume | None) -> Spec:
+    return Spec(
+        run=RunId(run), place="local", backend="local", argv=("true",), cwd="/", made=Moment("b", 0.0, 0.0),
+        origin="test", key=run, resume=resume,
+    )  # fmt: skip
 
 
 def save(tmp_path: Path, name: str) -> None:

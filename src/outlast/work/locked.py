@@ -1,0 +1,236 @@
+"""Keeps a run what it was when it made its first checkpoint: makes its lock, and looks before each start.
+
+    runs/RUN/attempts/NNNN/identity.json   what this start is made of, read before it begins
+    runs/RUN/attempts/NNNN/locked.json     what the training said itself (`run.lock(...)`)
+    runs/RUN/lock.json                     made once: the identity of the attempt that made the first checkpoint
+    runs/RUN/lock.0002.json, ...           the same with what was accepted later, or could be read only then
+
+Only an attempt that began can have made a checkpoint: one that was refused teaches nothing. Knows where these lie and
+in which order they are made. Refuses to rule: that is `decide/lock`.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from outlast.checkpoints.lock import hashes
+from outlast.decide.lock import compare, completed, keys_of, known, merged, rule
+from outlast.disk import files
+from outlast.disk.clock import moment
+from outlast.disk.layout import ATTEMPT, AttemptFolder, RunFolder
+from outlast.errors import Damaged, WorldError
+from outlast.facts import Identity, Known, Lock, Moment, NotLocked, Order, Spec, Trait
+from outlast.facts.codec import from_record, to_record
+from outlast.work.identity import FROM_PATHS, Subject, plain, read
+
+SCHEMA = 1
+WITHIN_S = 10.0  # for reading all of it; what is late is not locked
+VERSIONS_MAX = 10_000
+OF_THE_COMMAND = ("code", "versions", "world_size", "arguments", "seed")  # what only a start knows
+MISSING = "missing"  # how the refusal of a start begins whose files are not there: perhaps they come back
+
+
+class Looked(NamedTuple):
+    """`refuse`: this attempt must not begin, and why."""
+
+    reasons: tuple[str, ...] = ()
+    refuse: str | None = None
+
+
+def look(folder: AttemptFolder, order: Order, checkpoint: str | None) -> Looked:
+    """Before the start of attempt `folder`, which is to resume from `checkpoint`. Raises WorldError."""
+    run = folder.run()
+    spec = spec_of(run)
+    present = present_of(run, spec, checkpoint or "", before=folder.n)
+    files.replace(folder.identity, {"schema": SCHEMA, **to_record(present)})
+    gone = missing(spec, newest(run), present)
+    if gone is not None:
+        return Looked(refuse=f"{MISSING}: {gone}")
+    lock = made(run, spec, checkpoint or "", folder.n) if checkpoint or order.had_checkpoint else newest(run)
+    if lock is None:
+        return Looked()
+    found = compare(lock.identity, present, spec.locking)
+    ruling = rule(str(spec.run), found, spec.locking, by_itself=order.by_itself)
+    if ruling.refuse is None and ruling.accepted:
+        taken = Identity(tuple(pair for pair in present.traits if pair[0] in ruling.accepted))
+        why = f"attempt {folder.n} began with it at a person's word: {', '.join(ruling.accepted)}"
+        add(run, lock, merged(_without(lock.identity, ruling.accepted), taken), folder.n, why)
+    unread = tuple(
+        f"locked, and could not be read now: {key}: {why.removeprefix('now: ')}"
+        for key, why in found.unknown
+        if known(lock.identity, key) and key in FROM_PATHS
+    )
+    return Looked((*ruling.reasons, *unread), ruling.refuse)
+
+
+def made(run: RunFolder, spec: Spec, checkpoint: str, before: int) -> Lock | None:
+    """The lock of a run that has a checkpoint: from the newest attempt that began before number `before`, if there is
+    none yet; else with what can be told only now. None: no attempt of the run has begun, so the checkpoint is none of
+    its. Also for whoever hashes a save while its training goes on. Raises WorldError."""
+    lock = newest(run)
+    maker = newest_begun(run, before)
+    if maker is None:
+        return lock
+    tells = _of_attempt(maker, spec, checkpoint)
+    if lock is None:
+        why = f"the first checkpoint was made by attempt {maker.n}"
+        return _make(run, Lock(1, maker.n, tells, _now(), why))
+    more = completed(lock.identity, tells)
+    if more is None:
+        return lock
+    added = ", ".join(key for key in keys_of(more) if known(more, key) and not known(lock.identity, key))
+    return add(run, lock, more, maker.n, f"could be read for the first time: {added}")
+
+
+def newest(run: RunFolder) -> Lock | None:
+    """Raises WorldError, Damaged: a lock that cannot be read is not passed over."""
+    lock = None
+    for version in range(1, VERSIONS_MAX):
+        path = run.lock(version)
+        record = files.read(path)
+        if record is None:
+            return lock
+        lock = from_record(record, Lock, path)
+    raise Damaged(f"{run.path}: more than {VERSIONS_MAX} locks")
+
+
+def add(run: RunFolder, lock: Lock, identity: Identity, attempt: int, why: str, by: str = "") -> Lock:
+    """The next version. Raises WorldError."""
+    return _make(run, Lock(lock.version + 1, attempt, identity, _now(), why, by))
+
+
+def present_of(run: RunFolder, spec: Spec, checkpoint: str, before: int) -> Identity:
+    """As a start would find it now. What the newest attempt before number `before` told itself still counts: its paths
+    are read anew."""
+    teller = newest_begun(run, before)
+    told, told_in = _told(teller) if teller is not None else ({}, "")
+    return read(
+        Subject(
+            argv=spec.argv,
+            cwd=spec.cwd,
+            environment=environment_of(run),
+            given=spec.locking.given,
+            told=plain(told),
+            told_in=told_in,
+            told_by=f"run.lock in attempt {teller.n}" if teller is not None else "",
+            lineage=spec.lineage or "",
+            checkpoint=checkpoint,
+            ignored=spec.resume.root.replace("{run_dir}", run.path) if spec.resume is not None else "",
+        ),
+        WITHIN_S,
+    )
+
+
+def missing(spec: Spec, lock: Lock | None, present: Identity) -> str | None:
+    """A path that a person declared, or that was locked, and is not there now."""
+    for key, value in spec.locking.given:
+        path = os.path.normpath(os.path.join(spec.cwd, os.path.expanduser(value)))
+        if os.path.sep in value and not os.path.exists(path) and not known(present, key):
+            return f"{key}: {path} is not there"
+    for key in FROM_PATHS:
+        for trait in known(lock.identity, key) if lock is not None else ():
+            if trait.path and not os.path.exists(trait.path) and not known(present, key):
+                return f"{key}: {trait.path}, which is locked ({trait.source}), is not there"
+    return None
+
+
+def digest(lock: Lock) -> str:
+    """One word for all that must not change, for whoever writes down under which lock something was made."""
+    return hashes.of_text(*(f"{key} {trait.kind} {trait.value}" for key, trait in _all_known(lock.identity)))
+
+
+def base_of(lock: Lock) -> str:
+    """The fingerprint of the base model, "" where it is not locked."""
+    found = known(lock.identity, "base_model")
+    return found[0].value if found else ""
+
+
+def spec_of(run: RunFolder) -> Spec:
+    """Raises WorldError."""
+    record = files.read(run.record)
+    if record is None:
+        raise WorldError(f"{run.record} is not there")
+    return from_record(record, Spec, run.record)
+
+
+def environment_of(run: RunFolder) -> Mapping[str, str]:
+    """The caller's, as the training gets it. Raises WorldError."""
+    record = files.read(run.env)
+    return {} if record is None else {str(name): str(value) for name, value in record["env"].items()}
+
+
+def _of_attempt(maker: AttemptFolder, spec: Spec, checkpoint: str) -> Identity:
+    """What it began with, what it told itself (its paths as they are now), and what the checkpoint tells."""
+    began = began_with(maker)
+    told, told_in = _told(maker)
+    run = maker.run()
+    later = read(
+        Subject(
+            (), spec.cwd, environment_of(run), told=plain(told), told_in=told_in,
+            told_by=f"run.lock in attempt {maker.n}", checkpoint=checkpoint,
+        ),
+        WITHIN_S,
+    )  # fmt: skip
+    said = Identity(tuple(pair for pair in later.traits if pair[0] in told and not _began_with(began, *pair)))
+    rest = Identity(
+        tuple(pair for pair in later.traits if isinstance(pair[1], Known) and pair[0] not in OF_THE_COMMAND)
+    )
+    found = merged(began, said)
+    return completed(found, rest) or found
+
+
+def _began_with(began: Identity, key: str, trait: Trait) -> bool:
+    """The same file, as it was at the beginning: by now it may be another."""
+    path = trait.path if isinstance(trait, Known) else ""
+    return bool(path) and any(each.path == path for each in known(began, key))
+
+
+def _told(attempt: AttemptFolder) -> tuple[dict[str, Any], str]:
+    """What a training leaves is its own: nonsense in it tells nothing."""
+    try:
+        record = files.read(attempt.locked) or {}
+    except Damaged:
+        return {}, ""
+    told, folder = record.get("told"), record.get("cwd")
+    return (told if isinstance(told, dict) else {}), (folder if isinstance(folder, str) else "")
+
+
+def newest_begun(run: RunFolder, before: int) -> AttemptFolder | None:
+    """The newest attempt below number `before` of which a training instruction may have run."""
+    for n in range(before - 1, 0, -1):
+        attempt = run.attempt(n)
+        if os.path.exists(attempt.started):
+            return attempt
+    return None
+
+
+def attempts_of(run: RunFolder) -> int:
+    """The highest number of an attempt that has a folder."""
+    try:
+        return max((int(name) for name in os.listdir(run.attempts) if ATTEMPT.fullmatch(name)), default=0)
+    except FileNotFoundError:
+        return 0
+
+
+def began_with(attempt: AttemptFolder) -> Identity:
+    """Empty where none was kept. Raises WorldError, Damaged."""
+    record = files.read(attempt.identity)
+    return Identity(()) if record is None else from_record(record, Identity, attempt.identity)
+
+
+def _make(run: RunFolder, lock: Lock) -> Lock:
+    """Or the one that somebody else made first."""
+    path = run.lock(lock.version)
+    return from_record(files.make_once(path, {"schema": SCHEMA, **to_record(lock)}).record, Lock, path)
+
+
+def _without(identity: Identity, keys: tuple[str, ...]) -> Identity:
+    return Identity(tuple(pair for pair in identity.traits if pair[0] not in keys))
+
+
+def _all_known(identity: Identity) -> list[tuple[str, Known]]:
+    return [(key, trait) for key, trait in identity.traits if not isinstance(trait, NotLocked)]
+
+
+def _now() -> Moment:
+    return from_record(moment(), Moment)
