@@ -87,6 +87,7 @@ def test_every_key_reaches_its_value_and_names_its_line(tmp_path: Path) -> None:
         "limits:\n  attempts: 7\n  backoff: 5s\n  stop_grace: 1m\n  stop_limit: 20m\n"
         "  stall: {train: auto, eval: 30m}\n"
         "log: {max: 2GiB}\n"
+        "lock:\n  must_match: [base_model, seed]\n  code: warn\n"
     )
     found = load(tmp_path, text)
     assert found._replace(origins=()) == settings.Settings(
@@ -97,6 +98,9 @@ def test_every_key_reaches_its_value_and_names_its_line(tmp_path: Path) -> None:
         stop_limit_s=1200.0,
         stall_limits_s=(("eval", 1800.0),),
         log_bytes_max=2 << 30,
+        lock_must_match=("base_model", "seed"),
+        lock_warn=("data", "code", "versions", "world_size", "arguments"),
+        lock_code="warn",
     )
     origins = {key: origin.rpartition(":")[2] for key, origin in found.origins}
     assert origins["slots.count"] == "1"
@@ -117,7 +121,8 @@ def test_every_known_key_can_be_shown(tmp_path: Path) -> None:
         ("limits:\n  atempts: 3\n", 2, "limits.attempts"),
         ("\nlimit: {attempts: 3}\n", 2, "limits"),
         ("slots:\n\n  counts: 2\n", 3, "slots.count"),
-        ("zzz: 1\n", 1, "slots, limits, log"),
+        ("lock: {must: [seed]}\n", 1, "lock.must_match"),
+        ("zzz: 1\n", 1, "slots, limits, log, lock"),
     ],
 )
 def test_unknown_key_is_named_with_its_line_and_the_nearest(
@@ -142,6 +147,10 @@ def test_unknown_key_is_named_with_its_line_and_the_nearest(
         ("limits:\n  stall:\n    eval: soon\n", 3, "limits.stall.eval"),
         ("limits:\n  stall:\n    eval: 0s\n", 3, "limits.stall.eval: '0s' is no limit"),
         ("log: {max: big}\n", 1, "log.max"),
+        ("lock:\n  warn: seed\n", 2, "lock.warn: a list of names"),
+        ("lock:\n  warn: [Seed]\n", 2, "lock.warn: 'Seed' is no key"),
+        ("lock:\n  warn: [seed]\n  free: [seed]\n", 3, "seed stands in lock.warn and in lock.free"),
+        ("lock:\n  code: stop\n", 2, "lock.code: 'stop' is neither hold nor warn"),
         ("slots: 3\n", 1, "slots"),
         ("- slots\n", 1, "mapping"),
         ("just words\n", 1, "mapping"),

@@ -40,13 +40,15 @@ def tell(values: Mapping[str, object]) -> None:
 
 def _plain(value: object, depth: int) -> Any:
     """None: it is nothing that may be looked at."""
-    if type(value) in (str, int, float, bool):
+    kind = type(value)  # asked of nothing else: a value on a device waits for it when it is looked at
+    if kind in (str, int, float, bool):
         return value[:CHARS_MAX] if isinstance(value, str) else value
-    if isinstance(value, os.PathLike):
-        return str(os.fspath(value))[:CHARS_MAX]
-    if depth < 2 and type(value) in (list, tuple, set, frozenset) and len(value) <= ITEMS_MAX:  # type: ignore[arg-type]  # their types stand one word before
-        return [known for each in value if (known := _plain(each, depth + 1)) is not None]  # type: ignore[attr-defined]  # as above
-    if depth < 2 and isinstance(value, dict) and len(value) <= ITEMS_MAX:
-        pairs = {str(key): _plain(each, depth + 1) for key, each in value.items()}
+    items: Any = value
+    if issubclass(kind, os.PathLike):
+        return str(os.fspath(items))[:CHARS_MAX]
+    if depth < 2 and kind in (list, tuple, set, frozenset) and len(items) <= ITEMS_MAX:
+        return [known for each in items if (known := _plain(each, depth + 1)) is not None]
+    if depth < 2 and issubclass(kind, dict) and len(items) <= ITEMS_MAX:
+        pairs = {str(key): _plain(each, depth + 1) for key, each in items.items()}
         return {key: each for key, each in pairs.items() if each is not None}
     return None

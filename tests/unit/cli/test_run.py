@@ -53,6 +53,22 @@ def test_a_run_is_accepted_for_a_backend_of_the_table_and_for_no_other(
     assert os.listdir(desk.workspace.runs) == before
 
 
+def test_l49_a_run_keeps_the_lock_that_was_configured_when_it_was_accepted(
+    desk: Desk, nobody: list[Any]
+) -> None:
+    config = desk.root / "outlast.yaml"
+    config.write_text("lock: {must_match: [seed], code: warn}\n")
+    locking = spec_of(desk, "--lock", "base-model=gpt2", "--lock", "max_length=2048").locking
+    assert locking.given == (("base_model", "gpt2"), ("max_length", "2048"))
+    assert (locking.must_match, locking.code) == (("seed",), "warn")
+    assert "seed" not in locking.warn
+    config.write_text("lock: {free: [seed]}\n")
+    again = spec_of(desk).locking
+    assert ("seed" in again.must_match, "seed" in again.free) == (False, True), (
+        "a new run gets what stands there now"
+    )
+
+
 def test_a_run_is_not_run_again_by_a_backend_that_is_not_there(
     desk: Desk, nobody: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +267,10 @@ def test_runs_of_one_second_have_different_ids(desk: Desk, nobody: list[Any]) ->
         (["--checkpoints", "out,zip"], "no format 'zip'"),
         (["--checkpoints", ",folder"], "the folder is missing"),
         (["--checkpoints", "o", "--resume-args", "'x"], "close the quotes"),
+        (["--lock", "base_model"], "write KEY=PATH or KEY=VALUE"),
+        (["--lock", "base model=x"], "is no key of a lock"),
+        (["--lock", "seed=1", "--lock", "seed=2"], "seed was given before"),
+        (["--lock", "base_model=./none"], "none is not there"),
         (["--done-when", "log:("], "no regular expression"),
         (["--done-when", "step:many"], "whole number"),
         (["--done-when", "sometime"], "log:REGEX, file:PATH or step:N"),
