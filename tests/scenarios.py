@@ -52,6 +52,12 @@ SETTINGS = "tests/unit/test_settings.py::test_"
 CHECKPOINTS = "tests/live/test_checkpoints.py::test_"
 DAMAGE = "tests/contract/test_checkpoint_damage.py::test_"
 READY = "tests/unit/work/test_ready.py::test_"
+LOCK = "tests/live/test_lock.py::test_"
+LOCKED = "tests/unit/work/test_locked.py::test_"
+BASE_MODEL = "tests/unit/checkpoints/lock/test_base.py::test_"
+CODE = "tests/unit/work/test_code_state.py::test_"
+RULING = "tests/unit/decide/test_lock.py::test_"
+RUN_OPTIONS = "tests/unit/cli/test_run.py::test_"
 
 
 class Scenario(NamedTuple):
@@ -911,10 +917,60 @@ BUGS = (
     ),
 )
 
+THE_LOCK = (
+    Scenario(
+        "R9",
+        "another run left its checkpoints in the folder -> ignored, whatever their step; nothing is mixed",
+        (RESUME + "r9_what_another_run_left_in_the_folder_is_ignored_and_never_mixed_in",),
+        "strangers-refuse-the-start",
+    ),
+    Scenario(
+        "R16",
+        "one weight of the base model is another before an adapter is resumed -> refused, with both fingerprints; a "
+        "person may accept it, and that is kept",
+        (
+            LOCK + "r16_a_base_model_swapped_between_two_attempts_is_refused_with_both_fingerprints",
+            LOCK + "r16_a_person_who_knows_better_accepts_the_other_base_model_and_that_is_kept",
+            BASE_MODEL + "r16_one_changed_weight_is_another_model_though_the_header_is_the_same",
+        ),
+        "a-header-is-a-model",
+    ),
+    Scenario(
+        "R17",
+        "the configuration or the data is edited between two attempts -> refused or listed, by the class of the key",
+        (
+            LOCK + "r17_l49_a_configuration_that_was_edited_is_refused_or_listed",
+            LOCKED + "r17_changed_data_is_listed",
+            RULING + "what_must_match_and_does_not_is_refused_with_both_values_and_the_way_out",
+        ),
+        "the-lock-is-what-is-there-now",
+    ),
+    Scenario(
+        "L49",
+        "outlast.yaml is edited while a run lives -> the run keeps the lock that it was accepted with",
+        (
+            RUN_OPTIONS + "l49_a_run_keeps_the_lock_that_was_configured_when_it_was_accepted",
+            LOCK + "r17_l49_a_configuration_that_was_edited_is_refused_or_listed",
+        ),
+        "the-lock-follows-the-configuration",
+    ),
+    Scenario(
+        "P9",
+        "the code is edited between two attempts -> the restart waits (`code-changed`), a `retry` takes it over",
+        (
+            LOCK + "p9_code_edited_between_attempts_holds_the_restart_until_a_retry_takes_it_over",
+            CODE + "p9_an_edit_of_tracked_code_is_seen_and_named_whether_committed_or_not",
+            LOCKED + "p9_a_restart_by_itself_with_changed_code_is_held_and_a_retry_takes_it_over",
+        ),
+        "changed-code-goes-on-by-itself",
+    ),
+)
+
 GROUPS: dict[str, tuple[Scenario, ...]] = {
     "Supervisor, runner, place": LOCAL,
     "Trainings": TRAININGS,
     "Progress and hangs": PROGRESS,
+    "What a run is locked to": THE_LOCK,
     "Found in practice": PRACTICE,
     "Limits and bad input": OF_THE_RING,
     "Invariants": INVARIANTS,

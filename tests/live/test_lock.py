@@ -150,7 +150,7 @@ def test_p9_code_edited_between_attempts_holds_the_restart_until_a_retry_takes_i
     assert not shown["attempts"][1]["charged"]
     story = outlast.outlast("why", run.id).stdout
     assert f"`outlast retry {run.id}` goes on with it" in story
-    assert "it is held" not in outlast.outlast("resume", run.id, expect=None).stdout
+    assert "`retry` goes on with the changed code" in outlast.outlast("resume", run.id, expect=4).stderr
     outlast.outlast("retry", run.id, "--reason", "a typo was mended")
     shown = outlast.ended(run)
     assert shown["outcome"] == "completed"
@@ -165,6 +165,7 @@ def test_p9_where_a_person_wants_only_a_warning_the_run_goes_on_by_itself(outlas
     assert outlast.ended(run)["outcome"] == "completed"
     reasons = outlast.started(run, 2)["resume_reasons"]
     assert any(reason.startswith("changed since the lock: code: ") for reason in reasons), reasons
+    assert "changed since the lock: code: " in outlast.outlast("why", run.id).stdout
 
 
 def test_what_the_training_tells_through_the_sdk_is_locked(outlast: Bench) -> None:

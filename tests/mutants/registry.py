@@ -9,6 +9,7 @@ from tests.mutants.checkpoints import CHECKPOINTS
 from tests.mutants.command import COMMAND
 from tests.mutants.hearing import HEARING
 from tests.mutants.life import LIVES as WHOLE_LIVES
+from tests.mutants.lock import LOCK
 from tests.mutants.patience import PATIENCE
 from tests.mutants.plant import Mutant, Patch
 from tests.mutants.progress import PROGRESS
@@ -345,4 +346,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *PATIENCE,
     *PROGRESS,
     *CHECKPOINTS,
+    *LOCK,
 )

@@ -104,6 +104,7 @@ def _attempt(attempt: Record) -> list[str]:
     lines = [f"Attempt {attempt['n']} began at {attempt.get('started_at')}, {whence}."]
     if warning := words.not_resumed(attempt.get("resume_reasons")):
         lines.append(f"  {warning}")
+    lines += [f"  {warning}" for warning in words.lock_warnings(attempt.get("resume_reasons"))]
     if attempt.get("verdict") is None:
         return lines
     last = attempt.get("last_step")

@@ -15,6 +15,7 @@ _SPANS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "m"))
 _DAYS: dict[str, int] = {}  # date -> seconds since 1970
 BAR_WIDTH = 8
 NOT_RESUMED = "not resumed: "  # so begins the warning of `work/ready`
+CHANGED = ("changed since the lock: ", "locked, and could not be read now: ")  # and so those of the lock
 OUTCOME_CODES = {"completed": 0, "failed": 1, "no-op": 1, "unknown": 5, "cancelled": 130}
 RANKS_SHOWN = 8
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
@@ -216,6 +217,11 @@ def read_from(progress: Record) -> str:
         return ""
     sure = f", {progress['confidence']}" if progress.get("confidence") else ""
     return f"read from its output ({source}{sure})"
+
+
+def lock_warnings(reasons: list[str] | None) -> list[str]:
+    """What differs from what the run was locked to, and let the start be."""
+    return [reason for reason in reasons or () if reason.startswith(CHANGED)]
 
 
 def not_resumed(reasons: list[str] | None) -> str:

@@ -11,6 +11,7 @@ from outlast.decide.endings import CODE_CHANGED, LOCK_CHANGED
 from outlast.facts import Fact, Identity, Known, Locking, NotLocked, Trait
 
 CODE = "code"
+CHANGED = "changed since the lock: "  # how a warning begins; screens show it
 FIELDS_SHOWN = 4
 VALUE_CHARS = 60
 Class = Literal["must_match", "warn", "free"]
@@ -93,7 +94,7 @@ def rule(run: str, found: Comparison, locking: Locking, *, by_itself: bool) -> R
         return Ruling(f"{CODE_CHANGED}: {told(code[0])} ({way_out})")
     accepted = tuple(each.key for each in code) if not by_itself else ()
     reasons = tuple(
-        f"changed since the lock: {told(each)}" + ", accepted by a person's word" * (each.key in accepted)
+        f"{CHANGED}{told(each)}" + ", accepted by a person's word" * (each.key in accepted)
         for each in found.differences
     )
     return Ruling(None, reasons, accepted)

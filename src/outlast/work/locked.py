@@ -27,6 +27,7 @@ SCHEMA = 1
 WITHIN_S = 10.0  # for reading all of it; what is late is not locked
 VERSIONS_MAX = 10_000
 OF_THE_COMMAND = ("code", "versions", "world_size", "arguments", "seed")  # what only a start knows
+UNREAD = "locked, and could not be read now: "  # how a warning begins; screens show it
 MISSING = "missing"  # how the refusal of a start begins whose files are not there: perhaps they come back
 
 
@@ -56,7 +57,7 @@ def look(folder: AttemptFolder, order: Order, checkpoint: str | None) -> Looked:
         why = f"attempt {folder.n} began with it at a person's word: {', '.join(ruling.accepted)}"
         add(run, lock, merged(_without(lock.identity, ruling.accepted), taken), folder.n, why)
     unread = tuple(
-        f"locked, and could not be read now: {key}: {why.removeprefix('now: ')}"
+        f"{UNREAD}{key}: {why.removeprefix('now: ')}"
         for key, why in found.unknown
         if known(lock.identity, key) and key in FROM_PATHS
     )

@@ -246,6 +246,10 @@ def test_a_declared_path_that_is_not_there_is_refused_and_may_come_back(bench: B
     assert str(refused.refuse) == f"missing: base_model: {base} is not there"
     (bench.root / "away").rename(base)
     assert bench.start(3, checkpoint=bench.root / "out/step-10").refuse is None
+    lock = locked.newest(bench.run)
+    assert lock is not None
+    assert lock.attempt == 1, "the second never began: it made no checkpoint"
+    assert bench.locked("base_model")
 
 
 def test_a_base_model_that_is_locked_and_gone_is_refused_though_nobody_declared_it(bench: Bench) -> None:

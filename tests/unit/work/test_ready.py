@@ -11,6 +11,7 @@ from outlast.checkpoints import guard
 from outlast.checkpoints.catalog import FORMATS
 from outlast.checkpoints.formats.folder import FolderFormat
 from outlast.cli import words
+from outlast.decide.lock import CHANGED
 from outlast.disk import files
 from outlast.disk.layout import RunFolder
 from outlast.errors import WorldError
@@ -29,6 +30,7 @@ from outlast.facts import (
 )
 from outlast.facts.codec import to_record
 from outlast.seams import CheckpointFormat
+from outlast.work.locked import UNREAD
 from outlast.work.ready import NOT_RESUMED, ready
 
 RUN = "r-20260101-000000"
@@ -218,5 +220,6 @@ def test_an_empty_folder_is_nothing_to_warn_of(tmp_path: Path) -> None:
     assert not any(reason.startswith("not resumed: ") for reason in answer(tmp_path)["reasons"])
 
 
-def test_screens_know_the_warning_by_the_same_words() -> None:
+def test_screens_know_the_warnings_by_the_same_words() -> None:
     assert words.NOT_RESUMED == NOT_RESUMED
+    assert words.CHANGED == (CHANGED, UNREAD)

@@ -34,6 +34,7 @@ TOKENIZER = (
     "tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt",
     "merges.txt", "added_tokens.json", "special_tokens_map.json", "tekken.json",
 )  # fmt: skip
+OF_THE_BATCH = ("padding", "truncation")  # of tokenizer.json
 ADAPTER = "adapter_config.json"
 # Of config.json: what says by whom, where and how it was saved, or how it is run, and nothing of what is trained.
 NO_ARCHITECTURE = frozenset(
@@ -55,7 +56,7 @@ def tokenizer(folder: str, source: str, deadline: Deadline, kind: str = "files")
         names = [name for name in TOKENIZER if os.path.isfile(os.path.join(root, name))]
         if not names:
             return NotLocked(f"{root} holds no tokenizer")
-        fields = tuple((name, hashes.of_file(os.path.join(root, name), deadline)) for name in names)
+        fields = tuple((name, _of_tokenizer(os.path.join(root, name), deadline)) for name in names)
         return Known(_digest(fields), kind, source, fields, path=root)
 
     return _quietly(read, "the tokenizer")
@@ -90,6 +91,14 @@ def read_json(path: str, deadline: Deadline) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise Broken(f"{path} is no JSON object")
     return told
+
+
+def _of_tokenizer(path: str, deadline: Deadline) -> str:
+    """Without what the last batch left in it: a tokenizer is saved with the padding that it did last."""
+    if os.path.basename(path) != "tokenizer.json":
+        return hashes.of_file(path, deadline)
+    told = read_json(path, deadline)
+    return hashes.of_text(json.dumps({name: told[name] for name in sorted(told) if name not in OF_THE_BATCH}))
 
 
 def _weights(path: str, revision: str, source: str, deadline: Deadline) -> Trait:

@@ -7,7 +7,7 @@ Refuses to look at what a value names.
 import json
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from outlast.checkpoints.lock import hashes
@@ -60,7 +60,10 @@ class Declared(NamedTuple):
 def read(argv: Sequence[str], cwd: str, deadline: Deadline) -> Declared:
     """Options come before what a file says: that is how the frameworks read them."""
     options = [(name, Said(value, f"--{name}")) for name, value in options_of(argv)]
-    files = [(path, body) for path in config_files(argv, cwd) if (body := _body(path, deadline)) is not None]
+    data = {each.value for name, each in options if _KEY_OF.get(name) == "data"}
+    files = [
+        (path, body) for path in config_files(argv, cwd, data) if (body := _body(path, deadline)) is not None
+    ]
     told = [
         (name, Said(value, os.path.basename(path)))
         for path, body in files
@@ -132,11 +135,12 @@ def normal(text: str) -> str:
     return ",".join(sorted(words)) if words else text
 
 
-def config_files(argv: Sequence[str], cwd: str) -> list[str]:
+def config_files(argv: Sequence[str], cwd: str, data: Container[str] = ()) -> list[str]:
+    """`data`: words that name what is trained on."""
     found: dict[str, None] = {}
     for word in argv[1:]:
         named = word.partition("=")[2] or word
-        if named.endswith(CONFIG_SUFFIXES):
+        if named.endswith(CONFIG_SUFFIXES) and named not in data:
             path = os.path.normpath(os.path.join(cwd, os.path.expanduser(named)))
             if os.path.isfile(path):
                 found[path] = None

@@ -147,6 +147,12 @@ def test_the_tokenizer_is_its_files(tmp_path: Path) -> None:
     assert isinstance(before, Known)
     assert [name for name, _ in before.fields] == ["tokenizer.json"]
     told = json.loads((path / "tokenizer.json").read_text())
+    (path / "tokenizer.json").write_text(
+        json.dumps({**told, "padding": {"pad_id": 0}, "truncation": None}, indent=1)
+    )
+    padded = base.tokenizer(str(path), "--base", Deadline(5.0))
+    assert isinstance(padded, Known)
+    assert padded.value == before.value, "what the last batch left in it"
     told["model"]["vocab"]["w64"] = 64
     (path / "tokenizer.json").write_text(json.dumps(told))
     after = base.tokenizer(str(path), "--base", Deadline(5.0))

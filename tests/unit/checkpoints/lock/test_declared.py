@@ -102,6 +102,11 @@ def test_a_world_size_that_only_the_launcher_knows_is_not_locked(argv: tuple[str
     assert isinstance(declared.world_size(argv, {}), NotLocked)
 
 
+def test_what_is_trained_on_is_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text('{"max_length": 9}')
+    assert said(tmp_path, "--train_file", "rows.json") == {"data": "rows.json"}
+
+
 # --- versions ---------------------------------------------------------------------------------------------------------
 
 
