@@ -57,6 +57,7 @@ LOCKED = "tests/unit/work/test_locked.py::test_"
 BASE_MODEL = "tests/unit/checkpoints/lock/test_base.py::test_"
 CODE = "tests/unit/work/test_code_state.py::test_"
 RULING = "tests/unit/decide/test_lock.py::test_"
+LOCK_VERB = "tests/unit/cli/test_lock.py::test_"
 RUN_OPTIONS = "tests/unit/cli/test_run.py::test_"
 
 
@@ -947,9 +948,10 @@ THE_LOCK = (
     ),
     Scenario(
         "L49",
-        "outlast.yaml is edited while a run lives -> the run keeps the lock that it was accepted with",
+        "outlast.yaml is edited while a run lives -> it keeps the lock that it was accepted with, and that is said",
         (
             RUN_OPTIONS + "l49_a_run_keeps_the_lock_that_was_configured_when_it_was_accepted",
+            LOCK_VERB + "l49_the_classes_are_those_of_the_run_and_not_of_the_file_now_and_that_is_said",
             LOCK + "r17_l49_a_configuration_that_was_edited_is_refused_or_listed",
         ),
         "the-lock-follows-the-configuration",

@@ -6,7 +6,7 @@ Knows each verb's options and when it has happened. Refuses to do it: a supervis
 from argparse import Namespace
 from collections.abc import Callable
 
-from outlast.cli import quick
+from outlast.cli import quick, words
 from outlast.cli.ask import EFFECT_S, Wish, ensure, fulfil, note, phase_of
 from outlast.cli.parse import Parser
 from outlast.cli.parse import add_run as add_run_argument
@@ -64,9 +64,11 @@ def resume(arguments: Namespace) -> int:
 
 
 def _is_left(workspace: Workspace, run: str) -> bool:
-    """Not paused, not ended, and nobody supervises it."""
+    """Neither paused nor ended, nor waiting for a person's `retry`, and nobody supervises it."""
     place = quick.place_of(workspace, run)
-    return phase_of(workspace, run) in ("queued", "waiting") and quick.is_held(place.lock) is False
+    seen = quick.record(workspace.run(run).snapshot) or {}
+    may_go_on = seen.get("phase") in ("queued", "waiting") and not words.waits_for_a_person(seen)
+    return may_go_on and quick.is_held(place.lock) is False
 
 
 def add_retry(parser: Parser) -> None:

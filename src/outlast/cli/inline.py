@@ -39,7 +39,8 @@ def serve(workspace: Workspace, spec: Spec) -> int:
         if quick.is_held(workspace.place(spec.place).lock):
             say(f"{spec.run} goes on under another supervisor: outlast logs -f {spec.run}")
         else:
-            say(f"{spec.run} is stopped and resumable: outlast resume {spec.run}")
+            verb = "retry" if snapshot.get("waiting_for") == "code-changed" else "resume"
+            say(f"{spec.run} is stopped and resumable: outlast {verb} {spec.run}")
         return code or TRY_AGAIN
     for line in conclusion(snapshot):
         say(line)

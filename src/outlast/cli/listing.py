@@ -224,7 +224,13 @@ def _talk(workspace: Workspace, rows: list[quick.Row], shown: int, hidden: int) 
         _note(f"{hidden} more ended over a day ago: outlast ls --all")
     elif not shown:
         _note("no run matches")
-    here = {row["place"] for row in rows if row.get("phase") in NEEDS_SUPERVISOR and not row.get("seen_at")}
+    here = {
+        row["place"]
+        for row in rows
+        if row.get("phase") in NEEDS_SUPERVISOR
+        and not row.get("seen_at")
+        and not words.waits_for_a_person(row)
+    }
     for place in sorted(name for name in here if name):
         if quick.is_held(workspace.place(place).lock) is False:
             cure = "outlast resume RUN" if place.startswith("inline-") else "outlast up -d"

@@ -29,6 +29,7 @@ from outlast.decide.lock import (
 from outlast.disk import workspace as workspaces
 from outlast.errors import OK, REFUSED, NotFound, UserError
 from outlast.facts import Identity, Lock, NotLocked, Spec
+from outlast.settings import load
 from outlast.work import locked
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Found(NamedTuple):
     spec: Spec
     lock: Lock | None
     attempt: int  # the newest that began
+    config: str
 
 
 def add_lock(parser: Parser) -> None:
@@ -91,7 +93,9 @@ def _found(arguments: Namespace) -> Found:
     workspace = workspaces.existing(arguments.workspace, reading=arguments.what != "accept")
     run = workspace.run(quick.resolve(workspace, arguments.run))
     begun = locked.newest_begun(run, locked.attempts_of(run) + 1)
-    return Found(run, locked.spec_of(run), locked.newest(run), begun.n if begun is not None else 0)
+    return Found(
+        run, locked.spec_of(run), locked.newest(run), begun.n if begun is not None else 0, workspace.config
+    )
 
 
 def _checkpoint(found: Found) -> str:
@@ -121,7 +125,21 @@ def _show(found: Found, *, as_json: bool) -> int:
         sys.stdout.write(words.table([HEAD, *map(_cells, rows)]))
     if found.lock is not None:
         sys.stdout.write(f"\n{_said_of(found.lock)}\n")
+    for name in _configured_otherwise(found):
+        print(
+            f"outlast: outlast.yaml says another lock.{name} by now: that is for new runs, this one keeps its own",
+            file=sys.stderr,
+        )
     return OK
+
+
+def _configured_otherwise(found: Found) -> list[str]:
+    now, own = load(found.config), found.spec.locking
+    return [
+        name
+        for name in ("must_match", "warn", "free", "code")
+        if getattr(now, f"lock_{name}") != getattr(own, name)
+    ]
 
 
 def _first_identity(found: Found) -> Identity:

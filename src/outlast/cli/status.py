@@ -100,7 +100,9 @@ def _supervisor(workspace: Workspace, name: str, board: dict[str, Any]) -> dict[
 def _unsupervised(rows: list[quick.Row], supervisors: list[dict[str, Any]]) -> list[str]:
     """Places with runs to serve that nobody holds."""
     held = {one["place"]: one["alive"] for one in supervisors}
-    needed = {row.get("place") for row in rows if row.get("phase") in UNSERVED}
+    needed = {
+        row.get("place") for row in rows if row.get("phase") in UNSERVED and not words.waits_for_a_person(row)
+    }
     return sorted(place for place in needed if place and not held.get(place, False))
 
 
@@ -128,7 +130,8 @@ def _why(
     if phases.get("paused"):
         return f"{phases['paused']} paused: `outlast resume RUN` lets one go on"
     if waiting:
-        return "waiting for " + ", ".join(f"{what} ({count})" for what, count in sorted(waiting.items()))
+        said = "waiting for " + ", ".join(f"{what} ({count})" for what, count in sorted(waiting.items()))
+        return said + "; `outlast retry RUN` goes on with changed code" * ("code-changed" in waiting)
     if phases.get("queued"):
         return f"{phases['queued']} queued, about to start"
     return "all runs have ended"

@@ -146,7 +146,7 @@ def _do(snapshot: Record, served: bool) -> str:
         if snapshot.get("outcome") == "failed" and (advice := CAUSE_ADVICE.get(str(snapshot.get("cause")))):
             return advice
         return OUTCOME_ADVICE.get(str(snapshot.get("outcome")), OUTCOME_ADVICE["unknown"])
-    if not served and phase != "paused" and waiting_for != "code-changed":
+    if not served and not words.waits_for_a_person(snapshot):
         return "nobody supervises it: `outlast up --detach` goes on with it"
     advice = ADVICE.get((str(phase), waiting_for)) or ADVICE.get((str(phase), None))
     return advice or "`outlast show {run}` says more"

@@ -108,6 +108,11 @@ def phase(row: dict[str, Any]) -> str:
     return f"{row.get('phase')}: {waiting_for}" if waiting_for else str(row.get("phase"))
 
 
+def waits_for_a_person(row: dict[str, Any]) -> bool:
+    """Nothing goes on before somebody said so: no supervisor is needed for it."""
+    return row.get("phase") == "paused" or row.get("waiting_for") == "code-changed"
+
+
 def end(exit_: dict[str, Any] | None) -> str:
     """How a process ended: "exit 1", "signal 9 (SIGKILL)", "never began: no such file"."""
     if not exit_:

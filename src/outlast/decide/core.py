@@ -240,7 +240,8 @@ def _held_by(spec: Spec, book: Book, cause: str, why: str, now: Moment) -> tuple
     """What only a person can let go on."""
     if cause not in HOLDING_CAUSES or book.want != "run":
         return ()
-    return (Held(at=now, run=spec.run, why=why, what=HOLDING_CAUSES[cause]),)
+    what = HOLDING_CAUSES[cause]
+    return (Held(at=now, run=spec.run, why=why.removeprefix(f"{what}: "), what=what),)
 
 
 def _ended_by_final_door(spec: Spec, book: Book, n: int, why: str, now: Moment) -> Decision:

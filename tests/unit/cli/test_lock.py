@@ -125,8 +125,12 @@ def test_a_reason_without_accept_is_a_mistake(desk: Desk, locked: Bench) -> None
     assert desk.run("lock", "show", RUN, "--reason", "x")[0] == USAGE
 
 
-def test_the_classes_are_those_of_the_run_and_not_of_the_file_now(desk: Desk, locked: Bench) -> None:
+def test_l49_the_classes_are_those_of_the_run_and_not_of_the_file_now_and_that_is_said(
+    desk: Desk, locked: Bench
+) -> None:
     files.replace(locked.run.record, {"schema": 1, **to_record(locked.spec)})
+    assert "outlast.yaml" not in desk.run("lock", "show", RUN)[2]
     (desk.root / "outlast.yaml").write_text("lock: {free: [base_model]}\n")
+    assert "outlast.yaml says another lock.must_match by now" in desk.run("lock", "show", RUN)[2]
     models.change_one_weight(desk.root / "base")
     assert desk.run("lock", "check", RUN)[0] == REFUSED

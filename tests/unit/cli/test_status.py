@@ -56,12 +56,19 @@ def test_a_supervisor_is_described(held: Desk) -> None:
         ("running", {}, "1 running"),
         ("paused", {}, "outlast resume"),
         ("waiting", {"waiting_for": "backoff"}, "waiting for backoff (1)"),
+        ("waiting", {"waiting_for": "code-changed"}, "outlast retry RUN"),
         ("queued", {}, "about to start"),
     ],
 )
 def test_why_says_what_goes_on(held: Desk, phase: str, more: dict[str, str], why: str) -> None:
     held.board(run(held, "a", phase, **more))
     assert why in held.json("status")["why"]
+
+
+def test_a_run_that_waits_for_a_persons_word_needs_no_supervisor(desk: Desk) -> None:
+    desk.board(run(desk, "a", "waiting", waiting_for="code-changed"))
+    assert desk.json("status")["health"] == "ok"
+    assert "nobody supervises" not in desk.run("ls")[2]
 
 
 def test_runs_that_nobody_serves_are_not_healthy_and_the_cure_is_named(desk: Desk) -> None:

@@ -135,7 +135,7 @@ def test_p9_a_restart_by_itself_with_changed_code_is_held_until_a_retry() -> Non
     kinds = [type(entry) for entry in decision.entries]
     assert kinds == [Ended, Held], kinds
     held = fold(fold(trying, decision.entries[0]), decision.entries[1])
-    assert held.holds == ("code-changed",)
+    assert (held.holds, held.why) == (("code-changed",), "code: a -> b")
     assert not held.charges, "nothing of it was its fault"
     assert decided(held, Absent()).actions == ()
     retried = fold(held, Asked(at=START, run=RUN, why="", request=4, verb="retry", by="me"))
