@@ -22,3 +22,8 @@ pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet --quiet insta
 # The build backend too comes from constraints.txt, so that an install can be repeated.
 "${pip[@]}" hatchling editables
 "${pip[@]}" --no-build-isolation --editable '.[dev]'
+
+# DeepSpeed in a folder of its own, of which only the tests that save with it know: the libraries of Hugging Face import
+# it into every training as soon as they find it. It comes as source; its kernels are not compiled.
+DS_BUILD_OPS=0 PIP_CONSTRAINT=constraints.txt "${pip[@]}" --upgrade --no-deps --target "$venv/deepspeed" \
+    deepspeed einops hjson ninja py-cpuinfo

@@ -9,13 +9,15 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-MADE_AT = 3
+MADE_AT, DEEPSPEED_S = 3, 50.0
 Make = Callable[..., Path]
 
 
@@ -130,6 +132,87 @@ def _distributed() -> Path:
     model, path = torch.nn.Linear(64, 64), shelf() / "dcp"
     distributed.save({"model": model.state_dict(), "step": MADE_AT}, checkpoint_id=path, no_dist=True)
     return path
+
+
+def accelerate(root: Path, step: int, kind: str = "safetensors") -> Path:
+    """`kind`: safetensors, bin."""
+    path = root / f"step_{step}"
+    root.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(_accelerated(kind) / "named", path)
+    return path
+
+
+def accelerate_numbered(root: Path, number: int, kind: str = "safetensors") -> Path:
+    """As `automatic_checkpoint_naming` has it: the number is that of the save. `kind` also: nothing-tells."""
+    path = root / "checkpoints" / f"checkpoint_{number}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(_accelerated(kind) / "checkpoints" / "checkpoint_0", path)
+    return path
+
+
+@once
+def _accelerated(kind: str) -> Path:
+    import torch
+    from accelerate import Accelerator
+    from accelerate.utils import ProjectConfiguration
+
+    class Counted:
+        def state_dict(self) -> dict[str, Any]:
+            return {"epoch_of_data": 1}
+
+        def load_state_dict(self, _: Any) -> None:
+            raise NotImplementedError
+
+    out = shelf() / f"accelerate-{kind}"
+    naming = ProjectConfiguration(project_dir=str(out), automatic_checkpoint_naming=True)
+    accelerator = Accelerator(cpu=True, project_config=naming)
+    net = torch.nn.Linear(64, 64)
+    kinds = torch.optim.SGD if kind == "nothing-tells" else torch.optim.Adam
+    adam = kinds(net.parameters(), lr=1e-3)
+    net, adam, scheduler = accelerator.prepare(net, adam, torch.optim.lr_scheduler.StepLR(adam, 1))
+    accelerator.register_for_checkpointing(Counted())
+    for _ in range(MADE_AT):
+        accelerator.backward(net(torch.randn(2, 64)).pow(2).sum())
+        adam.step()
+        scheduler.step()
+        adam.zero_grad()
+    accelerator.save_state(safe_serialization=kind != "bin")
+    accelerator.project_configuration.automatic_checkpoint_naming = False
+    accelerator.save_state(str(out / "named"), safe_serialization=kind != "bin")
+    return out
+
+
+def deepspeed(root: Path, step: int, stage: int = 2, health: str = "well") -> Path:
+    """Of two ranks, with `latest` beside it. `health`: ill, if one weight is to be NaN."""
+    import torch
+
+    path = root / f"global_step{step}"
+    root.mkdir(parents=True, exist_ok=True)
+    made = _partitioned(stage, health)
+    shutil.copytree(made / f"global_step{MADE_AT}", path)
+    for states in path.glob("*model_states.pt"):
+        torch.save({**torch.load(states, weights_only=False), "global_steps": step}, states)
+    (root / "latest").write_text(path.name)
+    return path
+
+
+@functools.cache
+def _partitioned(stage: int, health: str) -> Path:
+    """By processes of their own: the library changes the one that imports it."""
+    out = shelf() / f"zero-{stage}-{health}"
+    out.mkdir()
+    script = Path(__file__).with_name("deepspeed_rank.py")
+    words = [sys.executable, str(script), str(stage), str(MADE_AT), str(out)]
+    ranks = [
+        subprocess.Popen(
+            [*words, str(rank), health], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for rank in range(2)
+    ]
+    for rank in ranks:
+        said, _ = rank.communicate(timeout=DEEPSPEED_S)
+        assert rank.returncode == 0, said
+    return out
 
 
 def torch_file(root: Path, step: int) -> Path:

@@ -35,6 +35,7 @@ class Kind(NamedTuple):
 
 
 TRAINER = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
+ZERO = ("zero_pp_rank_0_mp_rank_00_optim_states.pt", "zero_pp_rank_1_mp_rank_00_optim_states.pt")
 KINDS = {
     "hf": Kind(saved.hugging_face, (*TRAINER, "model.safetensors", "config.json"), proves=False),
     "hf, shards": Kind(
@@ -52,6 +53,25 @@ KINDS = {
         ("trainer_state.json", "model.safetensors"),
         proves=False,
     ),
+    "accelerate": Kind(
+        saved.accelerate,
+        (
+            "model.safetensors",
+            "optimizer.bin",
+            "scheduler.bin",
+            "random_states_0.pkl",
+            "custom_checkpoint_0.pkl",
+        ),
+        proves=False,
+    ),
+    "accelerate, .bin": Kind(
+        partial(saved.accelerate, kind="bin"), ("pytorch_model.bin", "optimizer.bin", "random_states_0.pkl")
+    ),
+    "deepspeed": Kind(saved.deepspeed, ("mp_rank_00_model_states.pt", *ZERO)),
+    "deepspeed, stage 3": Kind(
+        partial(saved.deepspeed, stage=3),
+        ("zero_pp_rank_0_mp_rank_00_model_states.pt", "zero_pp_rank_1_mp_rank_00_model_states.pt", *ZERO),
+    ),
     "dcp": Kind(saved.dcp, (".metadata", "__0_0.distcp")),
     "lightning": Kind(saved.lightning),
     "torch": Kind(saved.torch_file),
@@ -59,7 +79,12 @@ KINDS = {
 }
 
 
-TELL_THEIR_STEP = ["hf", "hf, shards", "hf, adapter", "hf, model only"]
+TELL_THEIR_STEP = ["hf", "hf, shards", "hf, adapter", "hf, model only", "deepspeed", "deepspeed, stage 3"]
+OF_PARTS = [*TELL_THEIR_STEP, "accelerate", "accelerate, .bin", "dcp"]
+MAY_BE_MISSING = (
+    "config.json",  # a training that makes its model itself does not need it
+    "scheduler.bin", "custom_checkpoint_0.pkl",  # nothing says that there was one
+)  # fmt: skip
 
 
 @pytest.fixture(params=KINDS)
@@ -106,12 +131,13 @@ def test_a_file_that_is_cut_off_anywhere_is_torn(kind: Kind, tmp_path: Path) -> 
     assert isinstance(judge(path), Whole)
 
 
-@pytest.mark.parametrize("kind", ["hf", "hf, shards", "hf, adapter", "hf, model only", "dcp"], indirect=True)
+@pytest.mark.parametrize("kind", OF_PARTS, indirect=True)
 def test_a_part_that_is_missing_makes_it_torn(kind: Kind, tmp_path: Path) -> None:
+    kind.save(tmp_path, STEP - 1)
     path = kind.save(tmp_path, STEP)
     for file in needed(kind, path):
-        if file.name == "config.json":
-            continue  # a training that makes its model itself does not need it
+        if file.name in MAY_BE_MISSING:
+            continue
         body = file.read_bytes()
         file.unlink()
         verdict = judge(path)

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from outlast.checkpoints.formats.accelerate import AccelerateFormat
 from outlast.checkpoints.formats.dcp import DcpFormat
+from outlast.checkpoints.formats.deepspeed import DeepSpeedFormat
 from outlast.checkpoints.formats.folder import FolderFormat
 from outlast.checkpoints.formats.hf_trainer import HuggingFaceFormat
 from outlast.checkpoints.formats.lightning import LightningFormat
@@ -85,6 +87,28 @@ BY_THEIR_LIBRARY = {
     ),
     "hf-trainer, model only": Ground(
         HuggingFaceFormat(), partial(saved.hugging_face, kind="model-only"), without("model.safetensors")
+    ),
+    "accelerate": Ground(
+        AccelerateFormat(), saved.accelerate, lambda path: cut(path / "random_states_0.pkl")
+    ),
+    "accelerate, .bin": Ground(
+        AccelerateFormat(), partial(saved.accelerate, kind="bin"), without("optimizer.bin")
+    ),
+    "deepspeed, stage 0": Ground(
+        DeepSpeedFormat(),
+        partial(saved.deepspeed, stage=0),
+        lambda path: cut(path / "mp_rank_00_model_states.pt"),
+    ),
+    "deepspeed, stage 1": Ground(
+        DeepSpeedFormat(),
+        partial(saved.deepspeed, stage=1),
+        without("zero_pp_rank_1_mp_rank_00_optim_states.pt"),
+    ),
+    "deepspeed, stage 2": Ground(DeepSpeedFormat(), saved.deepspeed, without("mp_rank_00_model_states.pt")),
+    "deepspeed, stage 3": Ground(
+        DeepSpeedFormat(),
+        partial(saved.deepspeed, stage=3),
+        without("zero_pp_rank_1_mp_rank_00_model_states.pt"),
     ),
     "dcp": Ground(DcpFormat(), saved.dcp, without(".metadata")),
     "lightning": Ground(LightningFormat(), saved.lightning, cut),

@@ -3,6 +3,7 @@
 from tests.mutants.plant import Mutant, Patch
 
 DAMAGE, READY = "tests/contract/test_checkpoint_damage.py", "tests/unit/work/test_ready.py"
+FRAMEWORKS = "tests/contract/test_checkpoint_frameworks.py"
 LIVE = "tests/live/test_checkpoints.py"
 
 CHECKPOINTS = (
@@ -79,5 +80,29 @@ CHECKPOINTS = (
             ),
         ),
         (f"{READY} -k only_as_many",),
+    ),
+    Mutant(
+        "the-last-ranks-are-not-missed",
+        "ZeRO's parts are taken for whole when they begin at rank 0 and have no gap",
+        (
+            Patch(
+                "checkpoints/parts/deepspeed_folder.py",
+                "    return told or 1 + max(map(int, ranks), default=0)\n",
+                "    return 1 + max(map(int, ranks), default=0)\n",
+            ),
+        ),
+        (f"{FRAMEWORKS} -k last_ranks", f"{DAMAGE} -k missing"),
+    ),
+    Mutant(
+        "the-number-of-a-save-is-its-step",
+        "what Accelerate numbers is taken for a step, and a torn newest save for an old one",
+        (
+            Patch(
+                "checkpoints/formats/accelerate.py",
+                "    return None if is_numbered_by_the_library else names.step_of(name)\n",
+                "    return names.step_of(name)\n",
+            ),
+        ),
+        (f"{FRAMEWORKS} -k accelerate_gives", f"{FRAMEWORKS} -k looked_at_before"),
     ),
 )

@@ -3,7 +3,9 @@
 Adding one: a module in `formats/`, a line here, a ground in tests/contract/test_checkpoint_format.py.
 """
 
+from outlast.checkpoints.formats.accelerate import AccelerateFormat
 from outlast.checkpoints.formats.dcp import DcpFormat
+from outlast.checkpoints.formats.deepspeed import DeepSpeedFormat
 from outlast.checkpoints.formats.folder import FolderFormat
 from outlast.checkpoints.formats.hf_trainer import HuggingFaceFormat
 from outlast.checkpoints.formats.lightning import LightningFormat
@@ -12,6 +14,8 @@ from outlast.seams import CheckpointFormat
 
 FORMATS: tuple[CheckpointFormat, ...] = (
     HuggingFaceFormat(),
+    AccelerateFormat(),
+    DeepSpeedFormat(),
     DcpFormat(),
     LightningFormat(),
     TorchFileFormat(),

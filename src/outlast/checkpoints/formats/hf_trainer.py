@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from outlast.checkpoints.parts import listing, one_file
+from outlast.checkpoints.parts import deepspeed_folder, listing, one_file
 from outlast.checkpoints.parts.faults import Broken, Unknown
 from outlast.checkpoints.parts.listing import Entry, Folder, Part
 from outlast.checkpoints.parts.one_file import BESIDE
@@ -85,7 +85,12 @@ def model_beside(root: Path, level: int, within_s: float) -> tuple[Candidate, Ve
 
 
 def _is_of_optimizer(name: str) -> bool:
-    return "optimizer" in name or name.startswith("global_step")
+    return "optimizer" in name or _is_tag(name)
+
+
+def _is_tag(name: str) -> bool:
+    """Of DeepSpeed, whose states lie in a folder of that name."""
+    return name.startswith("global_step")
 
 
 def step_of(name: str) -> int | None:
@@ -138,7 +143,10 @@ def _model(path: str, names: frozenset[str], deadline: Deadline) -> Iterator[Par
     parts: list[Part | Folder] = [Part(name, os.path.join(path, name), _weight) for name in found]
     for name in sorted(names):
         parts += _below(path, name)
-    if parts or any(name.startswith("global_step") for name in names):
+    if any(map(_is_tag, names)):
+        tag = deepspeed_folder.tagged(path)
+        parts += deepspeed_folder.parts(os.path.join(path, tag), None, tag)
+    if parts:
         yield from parts
     elif names <= KNOWN_BESIDE:
         raise Broken(
@@ -179,7 +187,7 @@ def _optimizer(path: str, names: frozenset[str]) -> Iterator[Part]:
     """Whoever saves one of these saves all; an optimizer that is missing would silently begin anew."""
     ranks = sorted(int(found[1] or -1) for name in names if (found := RNG.fullmatch(name)))
     is_sharded = any(SHARDED_STATE.fullmatch(name) for name in names)
-    is_deepspeed = any(name.startswith("global_step") for name in names)  # it may keep the scheduler itself
+    is_deepspeed = any(map(_is_tag, names))  # it may keep the scheduler itself
     has = {
         "optimizer.pt": is_sharded or bool(names & {"optimizer.pt", "optimizer.bin"}),
         "scheduler.pt": is_deepspeed or "scheduler.pt" in names,

@@ -20,7 +20,8 @@ JSON_MAX = 1 << 30
 HEAD, ENDS = 16, 64 << 10
 PICKLE_HEAD_MAX = 64 << 20
 TORCH = re.compile(
-    r".*\.(?:pt|pth|ckpt)|(?:pytorch_model|adapter_model|optimizer|scheduler|custom_checkpoint).*\.bin"
+    r".*\.(?:pt|pth|ckpt)|(?:pytorch_model|adapter_model|optimizer|scheduler|sampler|dl_state_dict).*\.bin"
+    r"|(?:random_states|custom_checkpoint)_\d+\.pkl"  # of Accelerate
 )
 OF_WEIGHTS = re.compile(r".*\.(?:pt|pth|ckpt|safetensors|npz|h5|keras|ubj|tar)|" + TORCH.pattern)
 LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch before 1.6: its magic number, pickled

@@ -4,12 +4,15 @@ Knows the usual keys. Refuses to know frameworks.
 """
 
 import re
+from itertools import islice
 from typing import Any
 
-from outlast.checkpoints.parts import torch_zip
+from outlast.checkpoints.parts import tensors, torch_zip
 from outlast.checkpoints.parts.reading import Deadline
 
 STEP_KEYS = ("global_step", "step", "iter_num", "iteration", "num_updates")
+STEP_OF_ADAM = re.compile(r"state\.\d+\.step")
+TENSORS_LOOKED_AT = 256  # three for each parameter; all of them step together
 LOOK_S = 10.0
 NO_WEIGHTS = frozenset(
     "callbacks callback loops rng random scaler metrics metric hyper hparams args config history lr loss best".split()
@@ -31,6 +34,24 @@ def step_in(top: dict[Any, Any]) -> int | None:
         if type(step) is int and step >= 0:
             return None if key != "global_step" and "epoch" in top else step
     return None
+
+
+def optimizer_steps(path: str) -> int | None:
+    """How often the optimizer of a saved state dict has stepped, where it counts: the kin of Adam does, SGD does not.
+    Raises Broken, Unknown, OSError."""
+    with torch_zip.opened(path, Deadline(LOOK_S)) as found:
+        top = found.said if isinstance(found.said, dict) else {}
+        held = top.get("state")
+        counts = (
+            [each.get("step") for each in held.values() if isinstance(each, dict)]
+            if isinstance(held, dict)
+            else []
+        )
+        steps = [each for each in counts if type(each) is int and each >= 0]
+        for tensor in islice(tensors.tensors_in(top), TENSORS_LOOKED_AT):
+            if STEP_OF_ADAM.fullmatch(tensor.name):
+                steps += [int(each) for each in found.numbers(tensor) if each >= 0 and each.is_integer()]
+    return max(steps, default=None)
 
 
 def is_weight(name: str) -> bool:
