@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-MADE_AT, DEEPSPEED_S = 3, 50.0
+MADE_AT, SAVE_S = 3, 50.0
 Make = Callable[..., Path]
 
 
@@ -196,6 +196,26 @@ def deepspeed(root: Path, step: int, stage: int = 2, health: str = "well") -> Pa
     return path
 
 
+def orbax(root: Path, step: int, kind: str = "manager") -> Path:
+    """`kind`: one of `orbax_save.KINDS`."""
+    path = root / (f"step_{step:06d}" if kind == "prefix" else str(step))
+    root.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(_committed() / kind / (f"step_{MADE_AT:06d}" if kind == "prefix" else str(MADE_AT)), path)
+    return path
+
+
+@functools.cache
+def _committed() -> Path:
+    """By a process of its own: JAX starts threads, and a process with threads does not like to be forked."""
+    out = shelf() / "orbax"
+    script = Path(__file__).with_name("orbax_save.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(MADE_AT), str(out)], capture_output=True, text=True, timeout=SAVE_S
+    )
+    assert done.returncode == 0, done.stderr
+    return out
+
+
 @functools.cache
 def _partitioned(stage: int, health: str) -> Path:
     """By processes of their own: the library changes the one that imports it."""
@@ -210,7 +230,7 @@ def _partitioned(stage: int, health: str) -> Path:
         for rank in range(2)
     ]
     for rank in ranks:
-        said, _ = rank.communicate(timeout=DEEPSPEED_S)
+        said, _ = rank.communicate(timeout=SAVE_S)
         assert rank.returncode == 0, said
     return out
 

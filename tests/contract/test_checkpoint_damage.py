@@ -72,6 +72,24 @@ KINDS = {
         partial(saved.deepspeed, stage=3),
         ("zero_pp_rank_0_mp_rank_00_model_states.pt", "zero_pp_rank_1_mp_rank_00_model_states.pt", *ZERO),
     ),
+    "orbax": Kind(
+        saved.orbax, ("_CHECKPOINT_METADATA", "default/_METADATA", "default/manifest.ocdbt"), proves=False
+    ),
+    "orbax, items": Kind(
+        partial(saved.orbax, kind="items"),
+        ("_CHECKPOINT_METADATA", "state/_METADATA", "state/manifest.ocdbt", "notes/metadata"),
+        proves=False,
+    ),
+    "orbax, files": Kind(
+        partial(saved.orbax, kind="files"),
+        ("_CHECKPOINT_METADATA", "_METADATA", "params.w/.zarray", "params.w/0.0"),
+        proves=False,
+    ),
+    "orbax, shards": Kind(
+        partial(saved.orbax, kind="files-3"),
+        ("_CHECKPOINT_METADATA", "_METADATA", "params.w/zarr.json", "params.w/c/0/0"),
+        proves=False,
+    ),
     "dcp": Kind(saved.dcp, (".metadata", "__0_0.distcp")),
     "lightning": Kind(saved.lightning),
     "torch": Kind(saved.torch_file),
@@ -80,7 +98,8 @@ KINDS = {
 
 
 TELL_THEIR_STEP = ["hf", "hf, shards", "hf, adapter", "hf, model only", "deepspeed", "deepspeed, stage 3"]
-OF_PARTS = [*TELL_THEIR_STEP, "accelerate", "accelerate, .bin", "dcp"]
+ORBAX = ["orbax", "orbax, items", "orbax, files", "orbax, shards"]
+OF_PARTS = [*TELL_THEIR_STEP, "accelerate", "accelerate, .bin", *ORBAX, "dcp"]
 MAY_BE_MISSING = (
     "config.json",  # a training that makes its model itself does not need it
     "scheduler.bin", "custom_checkpoint_0.pkl",  # nothing says that there was one

@@ -21,6 +21,7 @@ from outlast.checkpoints.formats.deepspeed import DeepSpeedFormat
 from outlast.checkpoints.formats.folder import FolderFormat
 from outlast.checkpoints.formats.hf_trainer import HuggingFaceFormat
 from outlast.checkpoints.formats.lightning import LightningFormat
+from outlast.checkpoints.formats.orbax import OrbaxFormat
 from outlast.checkpoints.formats.torch_file import TorchFileFormat
 from outlast.errors import WorldError
 from outlast.facts import Candidate, Torn, Unsure, Whole
@@ -110,6 +111,18 @@ BY_THEIR_LIBRARY = {
         partial(saved.deepspeed, stage=3),
         without("zero_pp_rank_1_mp_rank_00_model_states.pt"),
     ),
+    **{
+        f"orbax, {kind}": Ground(OrbaxFormat(), partial(saved.orbax, kind=kind), tear)
+        for kind, tear in {
+            "manager": without("_CHECKPOINT_METADATA"),
+            "items": lambda path: shutil.rmtree(path / "notes"),
+            "prefix": without("default/manifest.ocdbt"),
+            "bare": without("_METADATA"),
+            "files": without("params.w/0.0"),
+            "files-3": without("params.w/c/0/0"),
+            "next": lambda path: cut(path / "state" / "_METADATA"),
+        }.items()
+    },
     "dcp": Ground(DcpFormat(), saved.dcp, without(".metadata")),
     "lightning": Ground(LightningFormat(), saved.lightning, cut),
     "torch": Ground(TorchFileFormat(), saved.torch_file, cut),

@@ -1,19 +1,24 @@
-"""What is particular to the checkpoints of Accelerate and DeepSpeed, on such as the real libraries write.
+"""What is particular to the checkpoints of Accelerate, DeepSpeed and Orbax, on such as the real libraries write.
 
 What every kind of checkpoint must survive is in `test_checkpoint_damage`.
 """
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from outlast.checkpoints.catalog import FORMATS
+from outlast.checkpoints.parts import ocdbt
+from outlast.checkpoints.parts.reading import Deadline
 from outlast.facts import Torn, Whole
 from outlast.work.survey import survey
 from tests.contract import saved
-from tests.contract.test_checkpoint_damage import STEP, WITHIN_S, finite, judge
+from tests.contract.test_checkpoint_damage import STEP, WITHIN_S, finite, flip, judge
 
 pytestmark = pytest.mark.slow
 
@@ -167,3 +172,118 @@ def test_deepspeed_below_accelerate_is_looked_into(tmp_path: Path) -> None:
     assert step_and_notes(path) == (STEP, ())
     (path / "pytorch_model" / "zero_pp_rank_1_mp_rank_00_optim_states.pt").unlink()
     assert judge(path) == Torn(("pytorch_model/zero_pp_rank_1_mp_rank_00_optim_states.pt is not there",))
+
+
+# --- Orbax -----------------------------------------------------------------------------------------------------------
+
+
+def data_files(path: Path) -> list[Path]:
+    """Those to which the index leads: each process's own index is only for the library to merge."""
+    return [file for file in saved.files_of(path) if file.parent.name == "d" and is_reached(path, file)]
+
+
+def is_reached(path: Path, file: Path) -> bool:
+    found = ocdbt.values(str(path / "default"), Deadline(WITHIN_S))
+    reached = {value.place.file for value in found if value.place is not None}
+    return str(file.relative_to(path / "default")) in reached or file.parent.parent.name == "default"
+
+
+def test_every_data_file_of_orbax_that_the_index_needs_is_missed_and_measured(tmp_path: Path) -> None:
+    path = saved.orbax(tmp_path, STEP)
+    files = data_files(path)
+    assert len(files) > 1, "one with the tree, one with the large array"
+    for file in files:
+        body = file.read_bytes()
+        for size in (0, len(body) // 2):
+            file.write_bytes(body[:size])
+            assert isinstance(judge(path, level=0), Torn), (file.name, size)
+        file.unlink()
+        verdict = judge(path, level=0)
+        assert isinstance(verdict, Torn)
+        assert file.name in verdict.reasons[0]
+        file.write_bytes(body)
+    assert isinstance(judge(path, level=0), Whole)
+
+
+def test_a_flipped_bit_in_the_index_of_orbax_is_seen_and_one_in_its_numbers_is_not_said_to_be(
+    tmp_path: Path,
+) -> None:
+    path = saved.orbax(tmp_path, STEP)
+    manifest = path / "default" / "manifest.ocdbt"
+    (tree,) = (path / "default" / "d").iterdir()
+    for file in (manifest, tree):
+        for at in range(0, file.stat().st_size, 7):
+            flip(file, at)
+            assert isinstance(judge(path, level=0), Torn), (file.name, at)
+            flip(file, at)
+    verdict = judge(path)
+    assert isinstance(verdict, Whole)
+    assert (verdict.level, verdict.finite) == (0, True)
+    assert verdict.notes == ("default: nothing in it proves its numbers: they are as many as they should be",)
+
+
+def test_the_numbers_of_orbax_are_decompressed_and_zeros_in_their_place_are_seen(tmp_path: Path) -> None:
+    path = saved.orbax(tmp_path, STEP)
+    large = max(data_files(path), key=lambda file: file.stat().st_size)
+    body = large.read_bytes()
+    large.write_bytes(body[: len(body) // 2] + bytes(len(body) - len(body) // 2))
+    assert isinstance(judge(path, level=0), Whole), "as long as it should be"
+    assert isinstance(judge(path, level=1), Torn)
+
+
+@pytest.mark.parametrize("kind", ["manager", "items", "prefix", "bare", "files", "files-3", "next"])
+def test_every_layout_of_orbax_is_whole_and_its_weights_are_looked_at(tmp_path: Path, kind: str) -> None:
+    verdict = judge(saved.orbax(tmp_path, STEP, kind))
+    assert isinstance(verdict, Whole)
+    assert verdict.finite is True, "the moments of an optimizer are no weights"
+
+
+def test_a_weight_of_orbax_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    verdict = judge(saved.orbax(tmp_path, STEP, "ill"))
+    assert isinstance(verdict, Whole)
+    assert (verdict.finite, verdict.notes[-1]) == (False, "not finite: default: params.w")
+
+
+def test_an_empty_step_that_orbax_would_take_is_torn_and_one_that_it_never_committed(tmp_path: Path) -> None:
+    saved.orbax(tmp_path, STEP)
+    (tmp_path / "9").mkdir()
+    assert judge(tmp_path / "9") == Torn(("it is empty",))
+    later = saved.orbax(tmp_path, 8)
+    told = json.loads((later / "_CHECKPOINT_METADATA").read_text())
+    (later / "_CHECKPOINT_METADATA").write_text(json.dumps({**told, "commit_timestamp_nsecs": None}))
+    verdict = judge(later)
+    assert isinstance(verdict, Torn)
+    assert "interrupted" in verdict.reasons[0]
+    later.rename(tmp_path / "8.orbax-checkpoint-tmp-17")
+    (tmp_path / "notes").mkdir()
+    assert [candidate.step for candidate, _ in survey(FORMATS, tmp_path, 9)] == [9, STEP]
+
+
+def test_a_folder_that_is_only_called_by_a_number_is_nobodys(tmp_path: Path) -> None:
+    (tmp_path / "2024").mkdir()
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "a.png").write_bytes(b"x")
+    assert survey(FORMATS, tmp_path, 9) == []
+
+
+def test_a_tree_of_several_heights_is_walked_to_its_last_value(tmp_path: Path) -> None:
+    """Nodes of an index as large as this one would need are split: by the library itself, told to split early."""
+    script = """if True:
+        import sys, tensorstore
+        store = tensorstore.KvStore.open({
+            "driver": "ocdbt", "base": "file://" + sys.argv[1],
+            "config": {"max_decoded_node_bytes": 400, "max_inline_value_bytes": 16},
+        }).result()
+        for n in range(300):
+            store[f"key-{n:03d}"] = bytes([n % 256]) * (n % 40)
+    """
+    subprocess.run([sys.executable, "-c", script, f"{tmp_path}/db/"], check=True, timeout=50.0)
+    found = {value.key: value for value in ocdbt.values(str(tmp_path / "db"), Deadline(WITHIN_S))}
+    assert sorted(found) == [f"key-{n:03d}" for n in range(300)]
+    for n in range(300):
+        value = found[f"key-{n:03d}"]
+        if value.place is None:
+            assert value.inline == bytes([n % 256]) * (n % 40)
+        else:
+            body = (tmp_path / "db" / value.place.file).read_bytes()
+            assert body[value.place.offset :][: value.place.length] == bytes([n % 256]) * (n % 40)

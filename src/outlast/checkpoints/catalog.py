@@ -9,6 +9,7 @@ from outlast.checkpoints.formats.deepspeed import DeepSpeedFormat
 from outlast.checkpoints.formats.folder import FolderFormat
 from outlast.checkpoints.formats.hf_trainer import HuggingFaceFormat
 from outlast.checkpoints.formats.lightning import LightningFormat
+from outlast.checkpoints.formats.orbax import OrbaxFormat
 from outlast.checkpoints.formats.torch_file import TorchFileFormat
 from outlast.seams import CheckpointFormat
 
@@ -16,6 +17,7 @@ FORMATS: tuple[CheckpointFormat, ...] = (
     HuggingFaceFormat(),
     AccelerateFormat(),
     DeepSpeedFormat(),
+    OrbaxFormat(),
     DcpFormat(),
     LightningFormat(),
     TorchFileFormat(),

@@ -123,8 +123,20 @@ class Folder(NamedTuple):
     weighs: Callable[[str], bool]
 
 
+class Own(NamedTuple):
+    """A part that a format checks by a reader of its own, which raises Broken, Unknown, OSError."""
+
+    name: str
+    path: str
+    weighs: Callable[[str], bool]
+    check: Callable[[str, int, Deadline, Callable[[str], bool]], Checked]
+
+
 def judged(
-    candidate: Candidate, parts: Callable[[Deadline], Iterable[Part | Folder]], level: int, within_s: float
+    candidate: Candidate,
+    parts: Callable[[Deadline], Iterable[Part | Folder | Own]],
+    level: int,
+    within_s: float,
 ) -> Verdict:
     """`parts` raises Broken or Unknown for what is wrong beyond single files; each part is then checked: all for their
     structure, and then for their content as far as the time reaches."""
@@ -163,8 +175,10 @@ def judged(
     return Whole(min(reached, CONTENT), finite=finite, notes=tuple(notes[-NOTES_MAX:]))
 
 
-def _checked(part: Part | Folder, level: int, deadline: Deadline) -> Checked:
+def _checked(part: Part | Folder | Own, level: int, deadline: Deadline) -> Checked:
     try:
+        if isinstance(part, Own):
+            return part.check(part.path, level, deadline, part.weighs)
         if isinstance(part, Folder):
             return dcp_folder.check(part.path, level, deadline, part.weighs)
         return check(part.path, level, deadline, part.weighs, part.role)
