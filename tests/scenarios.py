@@ -557,7 +557,7 @@ PROGRESS = (
         (
             CHECKPOINTS + "the_newest_is_damaged_and_the_last_whole_one_is_resumed_from",
             DAMAGE + "each_flipped_bit_of_what_checksums_prove_is_seen",
-            READY + "what_is_newer_and_torn_is_moved_out_of_the_way_and_nothing_else",
+            READY + "what_is_newer_and_torn_or_not_finite_is_moved_out_of_the_way_and_nothing_else",
         ),
         "checksums-are-not-compared",
     ),

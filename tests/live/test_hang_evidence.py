@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from outlast.disk.layout import AttemptFolder
-from outlast.runner import census, frames, incident, stacks
-from outlast.runner.incident import Found, Rank
+from outlast.runner import census, frames, stacks
+from outlast.runner.gathering import Found, Rank, begin
 from outlast.runner.surroundings import free_port
 from tests import hangs
 from tests.hangs import line_of, members
@@ -137,7 +137,7 @@ def evidence(folder: Path, ranks: list[Rank], who: dict[int, int]) -> tuple[Foun
     attempt = AttemptFolder(str(folder / "run" / "attempts" / "0001"))
     os.makedirs(attempt.path)
     Path(attempt.output).write_text("")
-    found = incident.begin(attempt, {"kind": "hang", "reason": "no step"}, ranks, who).result()
+    found = begin(attempt, {"kind": "hang", "reason": "no step"}, ranks, who).result()
     record: dict[str, Any] = json.loads(Path(found.path, "incident.json").read_text())
     return found, record
 

@@ -122,7 +122,7 @@ def test_every_known_key_can_be_shown(tmp_path: Path) -> None:
         ("\nlimit: {attempts: 3}\n", 2, "limits"),
         ("slots:\n\n  counts: 2\n", 3, "slots.count"),
         ("lock: {must: [seed]}\n", 1, "lock.must_match"),
-        ("zzz: 1\n", 1, "slots, limits, log, lock"),
+        ("zzz: 1\n", 1, "slots, limits, log, retention, pins, lock"),
     ],
 )
 def test_unknown_key_is_named_with_its_line_and_the_nearest(

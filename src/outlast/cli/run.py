@@ -23,7 +23,8 @@ from outlast.settings import Settings, load, lock_key, seconds_above_zero
 
 PRIORITIES = ("high", "normal", "low")
 PROOFS = ("exit", "step", "artefact", "step+artefact")
-FORMATS = ("auto", "hf-trainer", "dcp", "lightning", "torch", "folder")  # those of checkpoints/catalog.py
+# Those of checkpoints/catalog.py, which is slow to import.
+FORMATS = ("auto", "hf-trainer", "accelerate", "deepspeed", "orbax", "dcp", "lightning", "torch", "folder")
 DETACH = "print the run id; leave once a supervisor has the run"
 NO_WAIT = "with --detach: do not wait until a supervisor has taken the run"
 # The nearest option would be one about something else.

@@ -4,7 +4,8 @@ In this order: the decision is frozen, /proc of every thread of every process, t
 that did not answer; then the culprit is named. `incident.json` stands from the first moment on and gets richer, so that
 whatever ends us leaves what was known. All of it has one deadline, and the ending goes on anyway.
 
-Knows the folder and the order. Refuses to know what is declared a hang, and what is done about it.
+Loaded only in the child that gathers: a runner that waits does without it. Knows the folder and the order. Refuses to
+know what is declared a hang, and what is done about it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from outlast.disk import files
 from outlast.runner import beside, census, culprit, frames, stacks, tasks
 from outlast.runner.culprit import Standing
+from outlast.runner.gathering import WITHIN_S, Found, Rank
 from outlast.runner.incident_folder import EXCERPT, PROC, STACKS, IncidentFolder, excerpt
 
 TYPE_CHECKING = False
@@ -26,102 +28,11 @@ if TYPE_CHECKING:
     from outlast.runner.stacks import Answer
     from outlast.runner.tasks import Read
 
-WITHIN_S = 20.0
-UNFINISHED = "gathering the evidence did not end in time"
-FAILED = "gathering the evidence failed: see runner.log"
-MARGIN_S = 2.0  # for the last word of a gatherer whose time is over
 PROC_PART = 0.3  # of the time, for /proc: the stacks want theirs
 SOURCES_S = 1.0
 RANKS_MAX, PROCESSES_MAX = 64, 256
 HELPERS = ("/multiprocessing/resource_tracker.py",)
 HINTS_MAX, LINE_MAX = 8, 200
-
-
-class Rank:
-    """As its page has it (`step` None: it never said one), or its environment."""
-
-    __slots__ = ("number", "pid", "section", "step")
-
-    def __init__(self, number: int | None, pid: int, step: int | None = None, section: str = "") -> None:
-        self.number, self.pid, self.step, self.section = number, pid, step, section
-
-
-class Found:
-    """What came of it. `path` "": no folder could be made, `reason` says why, or what else is missing. `hints` are a
-    few lines for exit.json, which has room of its own."""
-
-    __slots__ = ("culprit", "hints", "path", "reason")
-
-    def __init__(self, path: str, reason: str, culprit: dict[str, Any], hints: list[str]) -> None:
-        self.path, self.reason, self.culprit, self.hints = path, reason, culprit, hints
-
-
-class Gathering:
-    """It goes on in a child, so that the runner goes on watching."""
-
-    def __init__(self, child: beside.Child | None, until_s: float, why: str) -> None:
-        self._child, self._why = child, why
-        self._said: list[bytes] = []
-        self.until_s = until_s
-
-    @property
-    def fds(self) -> list[int]:
-        """To wait for: one can be read when there is news, and from when it is done until the result is taken."""
-        self._hear(0.0)
-        return [] if self._child is None else [self._child.pipe]
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the result is there without waiting."""
-        self._hear(0.0)
-        return self._child is None or self._child.is_done
-
-    def result(self, until_s: float | None = None) -> Found:
-        """What it found; waits for it until then on the monotonic clock (its own deadline), and ends it."""
-        self._hear(self.until_s if until_s is None else until_s)
-        is_over = self._child is not None and self._child.is_done
-        if self._child is not None:
-            self._child.end()
-            self._child = None
-        if self._said:
-            said = files.decode(self._said[-1], "gathering")
-            if is_over and said.get("reason") == UNFINISHED:
-                said["reason"] = FAILED
-            return _found(said)
-        return _found({"reason": self._why, "hints": [f"no evidence: {self._why}"]})
-
-    def _hear(self, until_s: float) -> None:
-        while self._child is not None and not self._child.is_done:
-            said = self._child.lines(until_s)
-            self._said += said
-            if not said and time.monotonic() >= until_s:
-                return
-
-
-def begin(
-    folder: AttemptFolder,
-    decision: Mapping[str, Any],
-    ranks: Sequence[Rank],
-    members: Mapping[int, int],
-    *,
-    path: str = "",
-    within_s: float = WITHIN_S,
-) -> Gathering:
-    """`write`, in a child."""
-    until_s = time.monotonic() + within_s
-
-    def work(say: beside.Say) -> None:
-        here = IncidentFolder(folder, decision)
-        here.note()
-        say(files.encode({"path": here.path, "reason": UNFINISHED}).rstrip(b"\n"))
-        found = _gather(here, ranks, members, path, until_s, census.read)
-        record = {"path": found.path, "reason": found.reason, "culprit": found.culprit, "hints": found.hints}
-        say(files.encode(record).rstrip(b"\n"))
-
-    try:
-        return Gathering(beside.Child(work), until_s + MARGIN_S, UNFINISHED)
-    except OSError as error:
-        return Gathering(None, until_s, f"no process for gathering it: {error.strerror}")
 
 
 def write(
@@ -139,10 +50,10 @@ def write(
     until_s = time.monotonic() + within_s
     here = IncidentFolder(folder, decision)
     here.note()
-    return _gather(here, ranks, members, path, until_s, read)
+    return gather(here, ranks, members, path, until_s, read)
 
 
-def _gather(
+def gather(
     here: IncidentFolder,
     ranks: Sequence[Rank],
     members: Mapping[int, int],
@@ -170,13 +81,6 @@ def _gather(
         culprit={"rank": named.rank, "pid": named.pid, "why": named.why},
     )
     return Found(here.path, here.why(), here.record["culprit"], _hints(named, standing, missing))
-
-
-def _found(record: dict[str, Any]) -> Found:
-    nobody = {"rank": None, "pid": None, "why": record["reason"]}
-    return Found(
-        record.get("path", ""), record["reason"], record.get("culprit", nobody), record.get("hints", [])
-    )
 
 
 # --- who, and where -----------------------------------------------------------------------------------------------

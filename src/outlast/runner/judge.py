@@ -11,7 +11,7 @@ import time
 
 from outlast.disk import files
 from outlast.errors import WorldError
-from outlast.runner import census, evidence, incident, lessons
+from outlast.runner import census, evidence, gathering, lessons
 from outlast.runner.patience import Patience
 from outlast.runner.progress import section_of
 from outlast.runner.stopping import NOW, STOP
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from outlast.disk.layout import AttemptFolder
-    from outlast.runner.incident import Gathering
+    from outlast.runner.gathering import Gathering
     from outlast.runner.patience import Stall
     from outlast.runner.signs import Signs
     from outlast.runner.stopping import Stopping
@@ -119,10 +119,10 @@ class Judge:
         """Take what was gathered, once it is; then the sentence is told, unless somebody asked for a stop meanwhile:
         that goes on as it began. `wait`: for the evidence, as long as it may take; the training ended by itself, and
         no sentence is told."""
-        gathering = self._gathering
-        if gathering is None or not (wait or gathering.is_done or now_s >= gathering.until_s):
+        begun = self._gathering
+        if begun is None or not (wait or begun.is_done or now_s >= begun.until_s):
             return False
-        found = gathering.result()
+        found = begun.result()
         self._gathering = None
         self.hints = found.hints if self._kind not in OF_NUMBERS else []
         if found.reason:
@@ -150,10 +150,10 @@ class Judge:
         beats = self._signs.ranks.beats if is_hang else []
         members = self._tree.seen() if is_hang else {}
         ranks = [
-            incident.Rank(beat.rank, beat.pid, beat.step if beat.seq else None, section_of(beat))
+            gathering.Rank(beat.rank, beat.pid, beat.step if beat.seq else None, section_of(beat))
             for beat in beats
         ]
-        self._gathering = incident.begin(
+        self._gathering = gathering.begin(
             self._folder,
             {"kind": kind, "reason": why, **decision},
             ranks,

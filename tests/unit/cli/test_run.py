@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from outlast.checkpoints import catalog
 from outlast.cli.backends import TABLE
+from outlast.cli.run import FORMATS
 from outlast.disk import files, requests
 from outlast.errors import OK, REFUSED, TRY_AGAIN, USAGE, WorldError
 from outlast.facts import Resume, Spec
@@ -446,3 +448,7 @@ def test_rerun_is_the_same_run_again_in_its_own_environment(
 
 def test_rerun_of_nothing_is_not_found(desk: Desk) -> None:
     assert desk.run("rerun", "nobody")[0] == 3
+
+
+def test_every_format_that_is_known_can_be_asked_for() -> None:
+    assert ("auto", *(each.name for each in catalog.FORMATS)) == FORMATS

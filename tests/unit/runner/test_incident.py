@@ -16,7 +16,7 @@ from outlast.disk import files
 from outlast.disk.layout import AttemptFolder
 from outlast.errors import WorldError
 from outlast.runner import beside, census, incident, stacks, tasks
-from outlast.runner.incident import Found, Rank
+from outlast.runner.gathering import UNFINISHED, Found, Rank, begin
 from tests import hangs
 from tests.hangs import Hung, code, hung, line_of, members
 from tests.runner_driver import wait_for
@@ -261,7 +261,7 @@ def test_more_ranks_than_there_is_room_for_are_counted(
 
 def test_gathering_goes_on_beside_the_runner_and_tells_when_it_is_done(folder: AttemptFolder) -> None:
     with hung(hangs.NAP) as process:
-        gathering = incident.begin(folder, DECISION, [Rank(0, process.pid, 2)], process.members)
+        gathering = begin(folder, DECISION, [Rank(0, process.pid, 2)], process.members)
         waits = 0
         while not gathering.is_done:
             assert beside.wait_any(gathering.fds, time.monotonic() + WITHIN_S)
@@ -275,7 +275,7 @@ def test_gathering_goes_on_beside_the_runner_and_tells_when_it_is_done(folder: A
 
 def test_who_waits_for_the_gathering_is_not_woken_again_by_old_news(folder: AttemptFolder) -> None:
     with hung(hangs.NAP) as process:
-        gathering = incident.begin(folder, DECISION, [], process.members)
+        gathering = begin(folder, DECISION, [], process.members)
         assert beside.wait_any(gathering.fds, time.monotonic() + WITHIN_S), "its folder is news"
         assert not beside.wait_any(gathering.fds, time.monotonic() + tasks.WINDOW_S / 5)
         gathering.result()
@@ -283,23 +283,23 @@ def test_who_waits_for_the_gathering_is_not_woken_again_by_old_news(folder: Atte
 
 def test_gathering_that_is_broken_off_leaves_what_it_had(folder: AttemptFolder) -> None:
     with hung(hangs.NAP) as process:
-        gathering = incident.begin(folder, DECISION, [Rank(0, process.pid, 2)], process.members)
+        gathering = begin(folder, DECISION, [Rank(0, process.pid, 2)], process.members)
         wait_for(
             lambda: os.path.exists(f"{folder.run().incidents}/0001/log-excerpt.txt"), "the first evidence"
         )
         found = gathering.result(time.monotonic())
     assert found.path == f"{folder.run().incidents}/0001"
-    assert found.reason == incident.UNFINISHED
+    assert found.reason == UNFINISHED
     assert record(found)["reason"] == DECISION["reason"]
 
 
 def test_gathering_that_was_killed_is_no_end_of_the_runner(folder: AttemptFolder) -> None:
     with hung(hangs.NAP) as process:
-        gathering = incident.begin(folder, DECISION, [], process.members)
+        gathering = begin(folder, DECISION, [], process.members)
         for pid in census.descendants(os.getpid()) - set(process.members):
             os.kill(pid, signal.SIGKILL)
         found = gathering.result()
-    assert found.reason == incident.UNFINISHED
+    assert found.reason == UNFINISHED
     assert found.hints or found.path
 
 
@@ -310,7 +310,7 @@ def test_where_nobody_can_be_forked_the_ending_goes_on_without_evidence(
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", fork)
-    gathering = incident.begin(folder, DECISION, [], {})
+    gathering = begin(folder, DECISION, [], {})
     found = gathering.result()
     assert (gathering.fds, found.path) == ([], "")
     assert found.hints == ["no evidence: no process for gathering it: Resource temporarily unavailable"]

@@ -7,8 +7,8 @@ import pytest
 
 from outlast.disk import files
 from outlast.disk.layout import AttemptFolder
-from outlast.runner import incident
-from outlast.runner.incident import Found
+from outlast.runner import gathering
+from outlast.runner.gathering import Found
 from outlast.runner.judge import Judge
 from outlast.runner.metrics import Metrics
 from outlast.runner.obedience import Obedience
@@ -73,7 +73,7 @@ class Court:
 @pytest.fixture
 def court(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Court:
     made = Court(tmp_path)
-    monkeypatch.setattr(incident, "begin", lambda *_, **__: made.gathering)
+    monkeypatch.setattr(gathering, "begin", lambda *_, **__: made.gathering)
     return made
 
 
@@ -116,7 +116,7 @@ def test_who_ended_by_himself_is_not_sentenced_and_the_evidence_is_kept(court: C
 
 def test_the_wall_limit_asks_for_a_safe_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     court = Court(tmp_path, stall_limits_s=[], timeout_s=3.0)
-    monkeypatch.setattr(incident, "begin", lambda *_, **__: court.gathering)
+    monkeypatch.setattr(gathering, "begin", lambda *_, **__: court.gathering)
     now_s = court.until_declared()
     court.gathering.is_done = True
     assert court.look(now_s + 1)
@@ -147,7 +147,7 @@ def test_losses_that_are_no_numbers_are_declared_with_their_numbers_and_nobody_i
         asked.append((decision["kind"], decision["step"], decision["losses"][-1], list(ranks), dict(members)))
         return court.gathering
 
-    monkeypatch.setattr(incident, "begin", begin)
+    monkeypatch.setattr(gathering, "begin", begin)
     losses = [1.0, float("nan"), float("nan"), float("nan")]
     court.judge._signs.divergence.hear((step, "loss", loss) for step, loss in enumerate(losses, 1))
     now_s = court.until_declared()
