@@ -9,7 +9,9 @@ transformers is imported when `Callback` is first asked for. Refuses to know mod
 from __future__ import annotations
 
 import os
+import signal
 
+from outlast.errors import RESUME_ME
 from outlast.sdk import Training, frameworks, training
 from outlast.sdk.own_page import rank_is
 
@@ -30,13 +32,15 @@ class Steps:
     def __init__(self) -> None:
         self._run: Training | None = None
         self._section: Any = None
-        self._is_stopping = self._is_over = self._is_announced = False
+        self._is_stopping = self._is_over = self._is_announced = self._got_sigterm = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         rank_is(int(args.process_index), int(args.world_size))
         self._leave()
         self._run = training(total_steps=state.max_steps, start_step=state.global_step)
-        self._is_stopping = self._is_over = self._is_announced = False
+        self._is_stopping = self._is_over = self._is_announced = self._got_sigterm = False
+        if getattr(args, "enable_jit_checkpoint", False):
+            self._note_sigterm()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._leave()
@@ -89,15 +93,35 @@ class Steps:
             self._run.log(state.global_step, **values)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Early, too: a training that its own callbacks ended is done; one that we stopped is not."""
+        """Early, too: a training that its own callbacks ended is done; one that we stopped, or a signal, is not."""
         self._leave()
         run = self._run
         if run is None or self._is_over:
             return
         self._is_over = True
-        if not (self._is_stopping and state.global_step < state.max_steps):
+        is_short = state.global_step < state.max_steps
+        if is_short and self._got_sigterm and not self._is_stopping:
+            run.__exit__(SystemExit, SystemExit(RESUME_ME), None)
+            return
+        if not (is_short and self._is_stopping):
             run.done()
         run.__exit__(None, None, None)
+
+    def _note_sigterm(self) -> None:
+        """With `enable_jit_checkpoint` the Trainer saves at SIGTERM and ends its training, and the script goes on as if
+        that were complete. The Trainer's handler does what it did; it takes ours away with its own."""
+        handler = signal.getsignal(signal.SIGTERM)
+        if not callable(handler):
+            return
+
+        def noted(number: int, frame: Any) -> None:
+            self._got_sigterm = True
+            handler(number, frame)
+
+        try:
+            signal.signal(signal.SIGTERM, noted)
+        except ValueError:
+            return  # this is not the main thread, and nobody can set one
 
     def _enter_what_comes(self, state: Any, control: Any) -> None:
         if self._is_over:

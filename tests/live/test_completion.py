@@ -1,11 +1,13 @@
 """What `completed` rests on: trainings that leave with 0, and what they leave behind is whole, torn or no numbers."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from outlast.disk import identity
 from tests.live.test_hang_runs import script
 from tests.live.workspace import Bench
 
@@ -36,6 +38,7 @@ if os.environ["OUTLAST_ATTEMPT"] in "ATTEMPTS":
 """
 NOTHING = "pass"
 CUT = "os.truncate(path, os.path.getsize(path) // 2)"
+TAKE_OVER = ("--take-over",)  # the checkpoints are those of another run
 SICK = (
     "bad = model.state_dict(); bad['weight'][0, 3] = float('nan');"
     " torch.save({'model': bad, 'optimizer': {}, 'step': 30}, path)"
@@ -117,3 +120,75 @@ def test_a_proof_that_was_asked_for_and_cannot_be_had_is_no_completion(outlast: 
     assert not os.listdir(outlast.root / "ckpt")
     refused = outlast.outlast("run", "--require-proof", "artefact", "--", "true", expect=2)
     assert "needs --checkpoints" in refused.stderr
+
+
+# R14: `enable_jit_checkpoint` saves at SIGTERM and ends the training; the script saves a "final" model and leaves with 0.
+JUST_IN_TIME = """
+import os, sys, time, torch, transformers
+torch.set_num_threads(1)
+USES_SDK
+
+class Says(transformers.TrainerCallback):
+    def on_step_end(self, args, state, control, **more):
+        if state.global_step == 5:
+            print("five steps are made", flush=True)
+        if os.environ["OUTLAST_ATTEMPT"] == "1":
+            time.sleep(0.05)
+
+config = transformers.LlamaConfig(
+    vocab_size=32, hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
+)
+rows = [{"input_ids": torch.arange(6) % 32, "labels": torch.arange(6) % 32} for _ in range(40)]
+args = transformers.TrainingArguments(
+    output_dir="out", max_steps=600, per_device_train_batch_size=2, use_cpu=True, report_to=[], disable_tqdm=True,
+    logging_steps=100, save_steps=600, enable_jit_checkpoint=True,
+)
+trainer = transformers.Trainer(
+    model=transformers.LlamaForCausalLM(config), args=args, train_dataset=rows, callbacks=CALLBACKS,
+)
+trainer.train(resume_from_checkpoint=os.environ["OUTLAST_RESUME_FROM"] or None)
+trainer.save_model()
+print("saved as if it were final", flush=True)
+"""
+
+
+@pytest.mark.parametrize("sdk", [True, False], ids=["with the callback", "with no code of ours"])
+def test_r14_a_signal_that_the_trainer_obeys_with_exit_0_is_an_interruption_and_the_run_goes_on(
+    outlast: Bench, sdk: bool
+) -> None:
+    outlast.env |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    callbacks = "[outlast.hf.Callback(), Says()]" if sdk else "[Says()]"
+    text = JUST_IN_TIME.replace("USES_SDK", "import outlast" if sdk else "").replace("CALLBACKS", callbacks)
+    made = outlast.start("--checkpoints", "out", "--backoff", "0", command=script(outlast, text))
+    outlast.says(made, "five steps are made")
+    identity.send(outlast.started(made)["child"], signal.SIGTERM)
+    shown = outlast.ended(made, 150)
+    first, second = shown["attempts"]
+    assert (first["verdict"], first["cause"]) == ("interrupted", "stopped_itself")
+    assert first["exit"] == {"kind": "exited", "code": 0, "signal": None}
+    assert "saved as if it were final" in outlast.output(made, 1)
+    final = outlast.exit(made)["final"]
+    assert (final["total"], final["cut"], final["step"]) == (
+        600,
+        True,
+        outlast.started(made, 2)["resumed_step"],
+    )
+    assert 5 <= final["step"] < 600
+    assert (shown["outcome"], shown["proof"], second["verdict"]) == ("completed", "step+artefact", "finished")
+    assert outlast.exit(made, 2)["final"]["step"] == 600
+
+
+def test_l38_a_run_that_is_past_its_last_step_already_does_nothing_and_says_so(outlast: Bench) -> None:
+    """By no code of ours, nor a word in its log: its own checkpoint says how far it was to go."""
+    outlast.env |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    text = JUST_IN_TIME.replace("USES_SDK", "").replace("CALLBACKS", "[]")
+    text = text.replace("max_steps=600", "max_steps=20").replace("save_steps=600", "save_steps=10")
+    words = script(outlast, text)
+    first = outlast.ended(outlast.start("--checkpoints", "out", command=words), 90)
+    assert (first["outcome"], first["proof"]) == ("completed", "step+artefact")
+    made = outlast.start("--checkpoints", "out", *TAKE_OVER, command=words)
+    shown = outlast.ended(made, 90)
+    assert outlast.started(made)["resumed_step"] == 20
+    assert (shown["outcome"], shown["attempts"][0]["verdict"]) == ("no-op", "no-op")
+    assert "nothing was trained: resumed at step 20, the target is 20" in shown["why"]
+    outlast.outlast("wait", made.id, expect=1)

@@ -2,8 +2,10 @@
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from importlib import import_module
@@ -188,6 +190,38 @@ def test_a_training_that_ends_itself_early_is_done(tmp_path: Path, seen: Watched
     made.add_callback(Enough())
     made.train()
     assert (seen.look().step, seen.look().word) == (4, "done")
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["by SIGTERM", "by its own callback"])
+def test_r14_a_training_that_sigterm_ended_early_is_stopped_and_not_done(
+    tmp_path: Path, seen: Watched, told: bool
+) -> None:
+    """`enable_jit_checkpoint`: it saves, and goes on behind `train()` as if all steps had been made."""
+    before = signal.getsignal(signal.SIGTERM)
+    made = trainer(tmp_path, seen, eval_strategy="no", enable_jit_checkpoint=True)
+    for callback in made.callback_handler.callbacks:
+        if getattr(callback, "jit_manager", None) is not None:
+            callback.jit_manager.kill_wait = 0
+
+    class Hurt(transformers.TrainerCallback):  # type: ignore[misc]  # its library's types are not read (pyproject.toml)
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step != 4:
+                return
+            if not told:
+                control.should_training_stop = True
+                return
+            os.kill(os.getpid(), signal.SIGTERM)
+            timers = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+            for timer in timers:
+                timer.join(10)
+
+    made.add_callback(Hurt())
+    made.train()
+    beat = seen.look()
+    assert beat.step < 20
+    assert beat.word == ("stopped" if told else "done")
+    assert signal.getsignal(signal.SIGTERM) == before, "its own handler, and ours with it, is taken away"
+    assert (tmp_path / "out" / "checkpoint-4").exists() is told
 
 
 def test_outside_outlast_it_is_the_same_code_and_silent(
