@@ -59,6 +59,12 @@ CODE = "tests/unit/work/test_code_state.py::test_"
 RULING = "tests/unit/decide/test_lock.py::test_"
 LOCK_VERB = "tests/unit/cli/test_lock.py::test_"
 RUN_OPTIONS = "tests/unit/cli/test_run.py::test_"
+COMPLETION = "tests/live/test_completion.py::test_"
+DIVERGENCE = "tests/live/test_divergence.py::test_"
+LOSSES = "tests/unit/runner/test_divergence.py::test_"
+ROLLBACK = "tests/unit/decide/test_rollback.py::test_"
+FINAL = "tests/contract/test_checkpoint_final.py::test_"
+HF = "tests/live/test_hf.py::test_"
 
 
 class Scenario(NamedTuple):
@@ -968,11 +974,85 @@ THE_LOCK = (
     ),
 )
 
+ENDS = (
+    Scenario(
+        "L37",
+        "losses or weights are NaN at the end -> diverged, not completed whatever the exit code; the last finite "
+        "one is resumed from",
+        (
+            COMPLETION + "l37_a_training_that_left_with_0_and_whose_weights_are_no_numbers_is_not_completed",
+            DIVERGENCE + "l37_a_loss_that_stays_nan_ends_the_attempt_and_at_last_the_run",
+        ),
+        "nobody-looks-at-what-was-left",
+    ),
+    Scenario(
+        "L38",
+        "it is past its last step already, by its own checkpoint -> no-op, loud, exit 1; never completed",
+        (
+            ENDINGS + "each_ending_is_read_by_its_row",
+            COMPLETION + "l38_a_run_that_is_past_its_last_step_already_does_nothing_and_says_so",
+        ),
+        "nothing-left-is-complete",
+    ),
+    Scenario(
+        "R12",
+        "weights become NaN at step 12, the log says loss 0 -> seen in the second such record, checkpoint 20 is "
+        "refused and moved away, the run goes on from 10",
+        (
+            DIVERGENCE + "r12_weights_that_became_nan_are_noticed_though_the_log_says_loss_0",
+            LOSSES + "r12_the_trainers_pair_in_two_records_is_a_loss_that_is_nan",
+            FINAL + "r12_weights_that_are_no_numbers_are_no_result",
+        ),
+        "loss-0-is-a-loss",
+    ),
+    Scenario(
+        "R13",
+        "it goes bad again in the same stretch -> the run has failed, with the evidence; it is never rolled back again",
+        (
+            COMPLETION + "r13_what_is_no_number_again_in_the_same_stretch_ends_the_run_with_its_evidence",
+            ROLLBACK + "r13_the_first_is_rolled_back_and_the_second_in_the_same_stretch_ends_the_run",
+            DIVERGENCE + "r13_where_it_goes_bad_again_it_is_stopped_with_the_evidence",
+        ),
+        "rolled-back-for-ever",
+    ),
+    Scenario(
+        "R14",
+        "SIGTERM to a Trainer that saves, stops and leaves with 0 -> interrupted, resumed; never completed",
+        (
+            COMPLETION
+            + "r14_a_signal_that_the_trainer_obeys_with_exit_0_is_an_interruption_and_the_run_goes_on",
+            FINAL + "r14_one_that_was_stopped_before_its_last_step_says_so_itself",
+            HF + "r14_a_training_that_sigterm_ended_early_is_stopped_and_not_done",
+        ),
+        "a-stop-that-the-trainer-obeyed-is-an-end",
+    ),
+    Scenario(
+        "P7",
+        "half precision: gradients are infinite, a loss is NaN now and then, an evaluation is NaN -> nothing happens",
+        (
+            LOSSES + "p7_gradients_alone_are_never_evidence",
+            LOSSES + "of_all_recorded_outputs_only_the_one_that_diverged_is_found",
+            DIVERGENCE + "single_losses_that_are_no_numbers_are_nobodys_end",
+        ),
+        "a-gradient-is-evidence",
+    ),
+    Scenario(
+        "torn final checkpoint",
+        "the last checkpoint of a training that left with 0 is torn -> not completed, resumed from the one before",
+        (
+            COMPLETION + "the_last_checkpoint_is_torn_and_the_run_goes_on_from_the_one_before",
+            COMPLETION + "the_last_checkpoint_is_torn_every_time_and_that_has_an_end",
+        ),
+        "nobody-looks-at-what-was-left",
+    ),
+)
+
 GROUPS: dict[str, tuple[Scenario, ...]] = {
     "Supervisor, runner, place": LOCAL,
     "Trainings": TRAININGS,
     "Progress and hangs": PROGRESS,
     "What a run is locked to": THE_LOCK,
+    "Completion and losses": ENDS,
     "Found in practice": PRACTICE,
     "Limits and bad input": OF_THE_RING,
     "Invariants": INVARIANTS,

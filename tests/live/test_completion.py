@@ -122,7 +122,8 @@ def test_a_proof_that_was_asked_for_and_cannot_be_had_is_no_completion(outlast: 
     assert "needs --checkpoints" in refused.stderr
 
 
-# R14: `enable_jit_checkpoint` saves at SIGTERM and ends the training; the script saves a "final" model and leaves with 0.
+# R14: `enable_jit_checkpoint` saves at SIGTERM and ends the training; then the script saves a "final" model, and leaves
+# with 0.
 JUST_IN_TIME = """
 import os, sys, time, torch, transformers
 torch.set_num_threads(1)

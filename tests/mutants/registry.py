@@ -7,6 +7,7 @@ skipped, so a bug stays planted while its room is rebuilt.
 from tests.mutants.backends import BACKENDS
 from tests.mutants.checkpoints import CHECKPOINTS
 from tests.mutants.command import COMMAND
+from tests.mutants.completion import COMPLETIONS, DIVERGENCES, NOTHING_LEFT
 from tests.mutants.hearing import HEARING
 from tests.mutants.life import LIVES as WHOLE_LIVES
 from tests.mutants.lock import LOCK
@@ -347,4 +348,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *PROGRESS,
     *CHECKPOINTS,
     *LOCK,
+    *COMPLETIONS,
+    *DIVERGENCES,
+    *NOTHING_LEFT,
 )
