@@ -29,8 +29,8 @@ for step in range(1, options.steps + 1):
     scaler.step(optimizer)
     scaler.update()
     print(
-        f"step {step}/{options.steps} loss {loss.item():.4f} grad_norm {norm.item():.4g} "
-        f"scale {scaler.get_scale():.0f}",
+        f"step {step}/{options.steps} loss: {loss.item():.4f} grad_norm: {norm.item():.4g} "
+        f"scale: {scaler.get_scale():.0f}",
         flush=True,
     )
     if step % 50 == 0:
