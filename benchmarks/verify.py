@@ -14,9 +14,12 @@ from pathlib import Path
 
 from benchmarks.table import show, times_ms
 from outlast.checkpoints.formats.torch_file import TorchFileFormat
+from outlast.checkpoints.isolated import Isolated
 from outlast.facts import Candidate, Whole
+from outlast.seams import CheckpointFormat
 
 SIZE_MB, REPEATS = 512, 7
+HERE, APART = TorchFileFormat(), Isolated(TorchFileFormat())
 PIECE = 1 << 20
 
 
@@ -48,6 +51,8 @@ def _rows(path: Path) -> list[tuple[str, Callable[[], object]]]:
         ("outlast, L0 (structure)", lambda: _verify(path, 0)),
         ("outlast, L1 (checksums)", lambda: _verify(path, 1)),
         ("outlast, L2 (checksums, finite weights)", lambda: _verify(path, 2)),
+        ("outlast, L0, in a child (as it is done)", lambda: _verify(path, 0, APART)),
+        ("outlast, L2, in a child (as it is done)", lambda: _verify(path, 2, APART)),
     ]
 
 
@@ -57,8 +62,8 @@ def _once(work: Callable[[], object], before: Callable[[], None]) -> float:
     return taken
 
 
-def _verify(path: Path, level: int) -> None:
-    verdict = TorchFileFormat().inspect(Candidate(str(path), "torch", 1), level, 600.0)
+def _verify(path: Path, level: int, format_: CheckpointFormat = HERE) -> None:
+    verdict = format_.inspect(Candidate(str(path), "torch", 1), level, 600.0)
     assert isinstance(verdict, Whole)
     assert verdict.level == min(level, 1)
 

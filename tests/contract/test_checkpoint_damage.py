@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from outlast.checkpoints.catalog import FORMATS
-from outlast.checkpoints.parts import torch_zip
+from outlast.checkpoints.parts import apart, torch_zip
 from outlast.checkpoints.parts.faults import Late
 from outlast.checkpoints.parts.reading import Deadline
 from outlast.facts import Torn, Unsure, Verdict, Whole
@@ -299,9 +299,7 @@ def test_a_pickle_that_asks_for_all_memory_is_refused(tmp_path: Path) -> None:
     (path / ".metadata").write_bytes(b"\x80\x02N" + b"r\xff\xff\xff\xff" + b".")
     pid = os.fork()
     if pid == 0:
-        from outlast.work.survey import limit_memory
-
-        limit_memory(1 << 30)
+        apart.limit_memory(1 << 30)
         os._exit(0 if isinstance(judge(path), (Unsure, Torn)) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 

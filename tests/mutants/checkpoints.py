@@ -4,6 +4,7 @@ from tests.mutants.plant import Mutant, Patch
 
 DAMAGE, READY = "tests/contract/test_checkpoint_damage.py", "tests/unit/work/test_ready.py"
 FRAMEWORKS = "tests/contract/test_checkpoint_frameworks.py"
+HOSTILE = "tests/contract/test_checkpoint_hostile.py"
 LIVE = "tests/live/test_checkpoints.py"
 
 CHECKPOINTS = (
@@ -104,5 +105,53 @@ CHECKPOINTS = (
             ),
         ),
         (f"{FRAMEWORKS} -k accelerate_gives", f"{FRAMEWORKS} -k looked_at_before"),
+    ),
+    Mutant(
+        "a-hostile-file-hides-all-behind-it",
+        "one file that ends its reader ends the look at all others",
+        (
+            Patch(
+                "checkpoints/parts/apart.py",
+                "            done += 1\n            yield Died(why)\n",
+                "            yield Died(why)\n            return\n",
+            ),
+        ),
+        (f"{HOSTILE} -k costs_only_itself", f"{HOSTILE} -k in_their_order"),
+    ),
+    Mutant(
+        "a-pickle-may-take-all-the-time",
+        "a pickle that is hashed for ever holds up the start until its time is over",
+        (
+            Patch(
+                "checkpoints/parts/apart.py",
+                "    signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)\n",
+                "    signal.setitimer(signal.ITIMER_VIRTUAL, 1e6 + limit_s)\n",
+            ),
+        ),
+        (f"{HOSTILE} -k inside_of_other_formats",),
+    ),
+    Mutant(
+        "an-index-of-orbax-need-not-be-right",
+        "a tree that somebody overwrote is followed",
+        (
+            Patch(
+                "checkpoints/parts/ocdbt.py",
+                '    if crc32c(data[:-FOOT]) != int.from_bytes(data[-FOOT:], "little"):\n',
+                "    if crc32c(data[:-FOOT]) < 0:\n",
+            ),
+        ),
+        (f"{FRAMEWORKS} -k flipped_bit_in_the_index",),
+    ),
+    Mutant(
+        "chunks-of-orbax-may-be-short",
+        "a data file that was cut off is taken for whole, for it is there",
+        (
+            Patch(
+                "checkpoints/parts/ocdbt.py",
+                "    if place.offset + place.length > sizes[place.file]:\n",
+                "    if place.offset > sizes[place.file]:\n",
+            ),
+        ),
+        (f"{FRAMEWORKS} -k missed_and_measured",),
     ),
 )

@@ -11,15 +11,16 @@ from outlast.checkpoints.formats.hf_trainer import HuggingFaceFormat
 from outlast.checkpoints.formats.lightning import LightningFormat
 from outlast.checkpoints.formats.orbax import OrbaxFormat
 from outlast.checkpoints.formats.torch_file import TorchFileFormat
+from outlast.checkpoints.isolated import Isolated
 from outlast.seams import CheckpointFormat
 
 FORMATS: tuple[CheckpointFormat, ...] = (
-    HuggingFaceFormat(),
-    AccelerateFormat(),
-    DeepSpeedFormat(),
-    OrbaxFormat(),
-    DcpFormat(),
-    LightningFormat(),
-    TorchFileFormat(),
-    FolderFormat(),
+    Isolated(HuggingFaceFormat()),
+    Isolated(AccelerateFormat()),
+    Isolated(DeepSpeedFormat()),
+    Isolated(OrbaxFormat()),
+    DISTRIBUTED := Isolated(DcpFormat()),
+    Isolated(LightningFormat()),
+    Isolated(TorchFileFormat()),
+    PLAIN := Isolated(FolderFormat()),
 )

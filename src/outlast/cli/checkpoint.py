@@ -19,13 +19,12 @@ from outlast.cli.parse import Parser, add_json, positive
 from outlast.decide.resume import choose
 from outlast.errors import OK, REFUSED, UserError
 from outlast.work.past import Past
-from outlast.work.survey import limit_memory, newest_first, survey
+from outlast.work.survey import newest_first, survey
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
 
-MEMORY_MAX = 8 << 30
 NAMED = ("restore",)
 
 
@@ -63,7 +62,6 @@ def add_checkpoint(parser: Parser) -> None:
 
 
 def checkpoint(arguments: Namespace) -> int:
-    limit_memory(MEMORY_MAX)
     what = arguments.what
     if (what in NAMED) != (arguments.name is not None):
         raise UserError(

@@ -9,8 +9,8 @@ import os
 import sys
 import time
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING, Any, cast
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoints import guard
 from outlast.cli import words
@@ -92,43 +92,55 @@ def size_of(path: str) -> int:
 
 
 class Progress:
-    """A line on a terminal while much is read: how far by the bytes that this process has read."""
+    """A line on a terminal while much is read: how far by the bytes that were read. `done`: so many are judged."""
 
     def __init__(self, found: Sequence[Found], level: int) -> None:
+        self._names = [os.path.basename(candidate.path) for candidate, _ in found]
         self._is_on = level > 0 and sys.stderr.isatty()
         self._total = sum(size_of(candidate.path) for candidate, _ in found) if self._is_on else 0
-        self._count, self._of = 0, len(found)
-        self._read_before, self._began_s = _readsize_of(), time.monotonic()
+        self.done = 0
+        self._read_before, self._began_s = _read_bytes(), time.monotonic()
+        self._over = Event()
+        self._drawing = Thread(target=self._draw_now_and_then, daemon=True)
 
     def __enter__(self) -> Progress:
+        if self._is_on:
+            self._drawing.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._is_on:
+            self._over.set()
+            self._drawing.join()
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
-    def of(self, inspect: Any, candidate: Candidate, level: int, within_s: float) -> Verdict:
-        self._count += 1
-        if not self._is_on:
-            return cast("Verdict", inspect(candidate, level, within_s))
-        answer: list[Verdict] = []
-        worker = Thread(target=lambda: answer.append(inspect(candidate, level, within_s)), daemon=True)
-        worker.start()
-        while worker.is_alive():
-            worker.join(DRAW_EVERY_S)
-            self._draw(os.path.basename(candidate.path))
-        return answer[0]
+    def _draw_now_and_then(self) -> None:
+        while not self._over.wait(DRAW_EVERY_S):
+            self._draw()
 
-    def _draw(self, name: str) -> None:
-        read = _readsize_of() - self._read_before
+    def _draw(self) -> None:
+        at = min(self.done, len(self._names) - 1)
+        read = _read_bytes() - self._read_before
         share = min(1.0, read / self._total) if self._total else 0.0
         rate = read / max(1e-3, time.monotonic() - self._began_s)
-        line = f"verifying {name} ({self._count} of {self._of})  {share:4.0%}  {words.size(int(rate))}/s"
+        line = f"verifying {self._names[at]} ({at + 1} of {len(self._names)})  {share:4.0%}  {words.size(int(rate))}/s"
         sys.stderr.write(f"\r\x1b[K{line}")
         sys.stderr.flush()
 
 
-def _readsize_of() -> int:
-    """By this process, from files and pipes."""
-    return int(Path("/proc/self/io").read_text().split()[1])
+def _read_bytes() -> int:
+    """From files and pipes, by this process with its children, of which those that ended count as its own."""
+    read = _read_by("self")
+    try:
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    except OSError:
+        return read  # a kernel that does not list them: the line is late by one checkpoint
+    return read + sum(map(_read_by, children))
+
+
+def _read_by(pid: str) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/io").read_text().split()[1])
+    except OSError:
+        return 0  # it ended just now

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from outlast.checkpoints import guard, owner
 from outlast.checkpoints import manifest as manifests
-from outlast.checkpoints.catalog import FORMATS
-from outlast.checkpoints.formats.dcp import DcpFormat
-from outlast.checkpoints.formats.folder import FolderFormat
+from outlast.checkpoints.catalog import DISTRIBUTED, FORMATS, PLAIN
+from outlast.checkpoints.isolated import verdicts
 from outlast.checkpoints.parts import dcp_folder, listing
 from outlast.cli import checkpoint_table as table
 from outlast.cli import quick
@@ -85,8 +84,7 @@ def found_at(path: Path) -> list[Found]:
     beside = {found[0].path: found for found in survey(FORMATS, path.parent, CANDIDATES_MAX)}
     itself = beside.get(str(path))
     inside = survey(FORMATS, path, CANDIDATES_MAX) if path.is_dir() else []
-    plain = FolderFormat()
-    if itself is not None and (not inside or itself[1].name != plain.name):
+    if itself is not None and (not inside or itself[1].name != PLAIN.name):
         return [itself]
     if inside:
         return inside
@@ -94,24 +92,29 @@ def found_at(path: Path) -> list[Found]:
         return []
     status = path.lstat()
     is_dcp = dcp_folder.is_one(listing.names_in(str(path)))
-    format_: CheckpointFormat = DcpFormat() if is_dcp else plain
+    format_ = DISTRIBUTED if is_dcp else PLAIN
     return [(Candidate(str(path), format_.name, None, status.st_size, 1, status.st_mtime_ns), format_)]
 
 
 def judge(target: Target, found: Sequence[Found], level: int) -> list[tuple[Candidate, Verdict]]:
     """Each with its manifest, if the run made one: compared byte by byte, or at level 0 by sizes and times."""
-    judged = []
-    with table.Progress(found, level) as progress:
-        for candidate, format_ in found:
-            manifest = known(target, candidate)
-            if level == 0 and manifest is not None and _is_untouched(manifest, candidate):
-                verdict: Verdict = Whole(manifest.level, finite=manifest.finite, notes=manifest.notes)
-            else:
-                verdict = progress.of(format_.inspect, candidate, level, FOREVER_S)
-                if manifest is not None and level > 0:
-                    verdict = manifests.judged(verdict, manifest, candidate.path, FOREVER_S)
-            judged.append((candidate, verdict))
-    return judged
+    manifests_of = [known(target, candidate) for candidate, _ in found]
+    judged: list[Verdict | None] = [
+        Whole(manifest.level, finite=manifest.finite, notes=manifest.notes)
+        if level == 0 and manifest is not None and _is_untouched(manifest, candidate)
+        else None
+        for (candidate, _), manifest in zip(found, manifests_of, strict=True)
+    ]
+    open_ = [place for place, verdict in enumerate(judged) if verdict is None]
+    with table.Progress([found[place] for place in open_], level) as progress:
+        looked = verdicts([found[place] for place in open_], level, FOREVER_S)
+        for place, verdict in zip(open_, looked, strict=True):
+            manifest, candidate = manifests_of[place], found[place][0]
+            if manifest is not None and level > 0:
+                verdict = manifests.judged(verdict, manifest, candidate.path, FOREVER_S)
+            judged[place] = verdict
+            progress.done += 1
+    return [(candidate, verdict) for (candidate, _), verdict in zip(found, judged, strict=True) if verdict]
 
 
 def known(target: Target, candidate: Candidate) -> Manifest | None:

@@ -25,8 +25,8 @@ from outlast.facts import Candidate, Final, Foreign, Order, Torn, Unsure, Verdic
 from outlast.facts.closed import assert_never
 from outlast.facts.codec import from_record, to_record
 from outlast.seams import CheckpointFormat
-from outlast.work.ready import CANDIDATES_MAX, LEVEL, MEMORY_MAX
-from outlast.work.survey import limit_memory, survey
+from outlast.work.ready import CANDIDATES_MAX, LEVEL
+from outlast.work.survey import survey
 
 WITHIN_S, LEAST_S = 80.0, 2.0  # less than the runner waits; for the model beside
 SAID_MAX = 160  # of a verdict, in exit.json
@@ -35,7 +35,6 @@ BAD = ("torn", "nonfinite")
 
 def main(formats: Sequence[CheckpointFormat], attempt_dir: str, order_name: str) -> int:
     """Print a Final; exit 0 also when nobody can say."""
-    limit_memory(MEMORY_MAX)
     try:
         found = final(formats, AttemptFolder(attempt_dir), order_name)
     except WorldError as error:

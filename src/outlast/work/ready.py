@@ -21,7 +21,7 @@ from outlast.facts.codec import from_record
 from outlast.seams import CheckpointFormat
 from outlast.work import locked
 from outlast.work.past import Past
-from outlast.work.survey import Found, limit_memory, newest_first, survey
+from outlast.work.survey import Found, newest_first, survey
 
 CANDIDATES_MAX = 1000
 NAMES_SHOWN = 3
@@ -32,12 +32,10 @@ WITHIN_S, LATE_S, LEAST_S = (
     15.0,
     5.0,
 )  # for all of them, with what is late less than the runner waits; for each
-MEMORY_MAX = 8 << 30
 
 
 def main(formats: Sequence[CheckpointFormat], attempt_dir: str, order_name: str) -> int:
     """Print {"checkpoint", "step", "reasons", "refuse"}; exit 0 also when a start is refused."""
-    limit_memory(MEMORY_MAX)
     try:
         answer = ready(formats, Path(attempt_dir) / order_name)
     except WorldError as error:

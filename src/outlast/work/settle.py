@@ -26,14 +26,13 @@ from outlast.facts.codec import from_record
 from outlast.seams import CheckpointFormat
 from outlast.work import quiet
 from outlast.work.keep import Retaining
-from outlast.work.survey import limit_memory, survey
+from outlast.work.survey import survey
 
 log = logging.getLogger(__name__)
 SCHEMA = 1
 CANDIDATES_MAX = 10_000
 LEVEL = 2
 WITHIN_S = 6 * 3600.0  # whoever started it ends it sooner
-MEMORY_MAX = 8 << 30
 ROWS_SHOWN = 50
 LOCK = "lock"
 VERDICTS = {Whole: "whole", Torn: "torn", Unsure: "unsure"}
@@ -41,7 +40,6 @@ VERDICTS = {Whole: "whole", Torn: "torn", Unsure: "unsure"}
 
 def main(formats: Sequence[CheckpointFormat], attempt_dir: str, order_name: str) -> int:
     quiet.be_last()
-    limit_memory(MEMORY_MAX)
     try:
         answer = settle(formats, Path(attempt_dir), order_name)
     except WorldError as error:

@@ -3,7 +3,6 @@
 Refuses to judge what it finds.
 """
 
-import resource
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
@@ -25,14 +24,6 @@ def survey(formats: Iterable[CheckpointFormat], root: Path, limit: int) -> list[
 
 def newest_first(found: Iterable[Found]) -> list[Found]:
     return sorted(found, key=lambda pair: _age(pair[0]), reverse=True)
-
-
-def limit_memory(most: int) -> None:
-    """Of this process: what a hostile pickle asks for beyond that, it does not get."""
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if hard != resource.RLIM_INFINITY:
-        most = min(most, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def _age(candidate: Candidate) -> tuple[bool, int, int, int, str]:

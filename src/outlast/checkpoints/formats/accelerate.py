@@ -20,7 +20,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from outlast.checkpoints.parts import dcp_folder, deepspeed_folder, listing, names, state
+from outlast.checkpoints.parts import apart, dcp_folder, deepspeed_folder, listing, names, state
 from outlast.checkpoints.parts.faults import Broken, Unknown
 from outlast.checkpoints.parts.listing import Entry, Folder, Part
 from outlast.checkpoints.parts.one_file import KNOWN, NEEDED
@@ -60,7 +60,7 @@ class AccelerateFormat:
             return _has_states(held) or (is_half and NAME.fullmatch(entry.name) is not None)
 
         found = sorted(filter(recognises, listing.entries(root)), key=_age, reverse=True)
-        steps = {entry.name: _step_of(entry.path) for entry in found[:LOOKED_INTO]}
+        steps = _steps_of([entry.path for entry in found[:LOOKED_INTO]])
         paths = {entry.path for entry in found if steps.get(entry.name, "") != (None, True)}
         return listing.candidates(
             root,
@@ -99,11 +99,20 @@ def _is_of_optimizer(name: str) -> bool:
 # --- the step --------------------------------------------------------------------------------------------------------
 
 
+def _steps_of(paths: list[str]) -> dict[str, tuple[int | None, bool]]:
+    """By their names."""
+    steps = {path: (named, True) for path in paths if (named := _named(path)) is not None}
+    nameless = [path for path in paths if path not in steps]
+    answers = apart.each(_step_of, nameless, state.LOOK_S, tuple[int | None, bool])
+    found = {
+        path: (None, False) if isinstance(answer, apart.Died) else answer.value
+        for path, answer in zip(nameless, answers, strict=True)
+    }
+    return {os.path.basename(path): step for path, step in (steps | found).items()}
+
+
 def _step_of(path: str) -> tuple[int | None, bool]:
     """(the step, whether all could be read). Of one that cannot be read nobody knows where it belongs."""
-    named = _named(path)
-    if named is not None:
-        return named, True
     try:
         held = frozenset(os.listdir(path))
         told = _told(path, held)

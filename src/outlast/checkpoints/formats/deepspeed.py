@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from outlast.checkpoints.parts import deepspeed_folder, listing, names
+from outlast.checkpoints.parts import apart, deepspeed_folder, listing, names, state
 from outlast.checkpoints.parts.faults import Broken
 from outlast.checkpoints.parts.listing import Entry, Part
 from outlast.facts import Candidate, Verdict, Whole
@@ -29,7 +29,12 @@ class DeepSpeedFormat:
             key=lambda entry: entry.mtime_ns,
             reverse=True,
         )
-        told = {entry.name: _told(entry) for entry in nameless[:LOOKED_INTO]}
+        looked = nameless[:LOOKED_INTO]
+        answers = apart.each(_told, looked, state.LOOK_S, int | None)
+        told = {
+            entry.name: None if isinstance(answer, apart.Died) else answer.value
+            for entry, answer in zip(looked, answers, strict=True)
+        }
         paths = {entry.path for entry in found}
         return listing.candidates(
             root,

@@ -4,6 +4,7 @@
 `_CheckpointConnector.dump_checkpoint`.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from outlast.checkpoints.parts import listing, names, state
+from outlast.checkpoints.parts import apart, listing, names, state
 from outlast.checkpoints.parts.faults import Broken, Unknown
 from outlast.checkpoints.parts.listing import Entry, Part
 from outlast.facts import Candidate, Verdict, Whole
@@ -27,7 +28,12 @@ class LightningFormat:
 
     def find(self, root: Path, limit: int) -> list[Candidate]:
         files = sorted(filter(_may_be, listing.entries(root)), key=lambda entry: entry.mtime_ns, reverse=True)
-        tops = {entry.name: _top(entry) for entry in files[:LOOKED_INTO]}
+        looked = [entry.path for entry in files[:LOOKED_INTO]]
+        answers = apart.each(_said, looked, state.LOOK_S, dict[str, int | None] | None)
+        tops = {
+            os.path.basename(path): None if isinstance(answer, apart.Died) else answer.value
+            for path, answer in zip(looked, answers, strict=True)
+        }
 
         def step_of(name: str) -> int | None:
             """By its content: a metric may be called `step`, too."""
@@ -57,8 +63,10 @@ def _parts(candidate: Candidate) -> Iterator[Part]:
         raise Broken(f"it holds no {', '.join(missing)}")
 
 
-def _top(entry: Entry) -> dict[Any, Any] | None:
-    return _top_of(entry.path)
+def _said(path: str) -> dict[str, int | None] | None:
+    """None: it cannot be read."""
+    top = _top_of(path)
+    return None if top is None else state.said_in(top)
 
 
 def _top_of(path: str) -> dict[Any, Any] | None:

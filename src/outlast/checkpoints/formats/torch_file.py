@@ -5,8 +5,8 @@ Most loops keep the step at the top of what they save: a name that tells none is
 
 from pathlib import Path
 
-from outlast.checkpoints.parts import listing, names, state, torch_zip
-from outlast.checkpoints.parts.faults import Broken, Unknown
+from outlast.checkpoints.parts import apart, listing, names, state, torch_zip
+from outlast.checkpoints.parts.faults import Broken, OtherZip, Unknown
 from outlast.checkpoints.parts.listing import Entry, Part
 from outlast.facts import Candidate, Verdict
 
@@ -30,7 +30,13 @@ class TorchFileFormat:
         files = [entry for entry in listing.entries(root) if _is_one(entry)]
         nameless = [entry for entry in files if names.step_of(entry.name) is None]
         nameless.sort(key=lambda entry: entry.mtime_ns, reverse=True)
-        told = {entry.name: found for entry in nameless[:LOOKED_INTO] for found in _told(entry)}
+        looked = nameless[:LOOKED_INTO]
+        answers = apart.each(_told, looked, state.LOOK_S, list[int | None])
+        told = {
+            entry.name: found
+            for entry, answer in zip(looked, answers, strict=True)
+            for found in ([None] if isinstance(answer, apart.Died) else answer.value)
+        }
 
         def step_of(name: str) -> int | None:
             return told[name] if name in told else names.step_of(name)
@@ -46,15 +52,18 @@ class TorchFileFormat:
 
 
 def _told(entry: Entry) -> list[int | None]:
-    """The step that stands in it; None: it is a torn one of torch's, so nobody knows; nothing: it holds no step."""
+    """The step that stands in it; None: it is a torn one of torch's, or one that
+    cannot be read, so nobody knows; nothing: it holds no step."""
     if entry.bytes == 0:
         return [None] if entry.name in OWN_NAMES else []
     try:
         step = state.step_in(state.top_of(entry.path))
     except Broken:
         return [None] if _begins_as_zip(entry.path) else []
-    except (Unknown, OSError):
+    except OtherZip:
         return []
+    except (Unknown, OSError):
+        return [None] if entry.name in OWN_NAMES else []
     return [] if step is None else [step]
 
 

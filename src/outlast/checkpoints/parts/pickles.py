@@ -6,14 +6,15 @@ the pickle becomes a `Stored`. The result is made of plain values, `Named` and `
 Format: https://docs.python.org/3/library/pickletools.html; persistent ids as torch.serialization writes them:
 ("storage", class of the storage, key of the record, location, number of elements).
 
-Knows pickle. Refuses to import anything that a pickle names. A hostile one can still ask for much memory: whoever
-reads one limits its own process first (`guard`).
+Knows pickle. Refuses to import anything that a pickle names. A hostile one can still ask for much memory, and for ever
+for much time: it is read in a child with limits (`apart`).
 """
 
 import io
 import pickle
 from typing import Any
 
+from outlast.checkpoints.parts import apart
 from outlast.checkpoints.parts.faults import Broken, Unknown
 
 GETATTR = (("builtins", "getattr"), ("__builtin__", "getattr"))
@@ -26,6 +27,7 @@ STORAGE_TYPES = {
 }  # fmt: skip
 
 
+LEAST_S, BYTES_A_SECOND = 10.0, 1 << 20
 END = b"."
 PICKLES_MAX = 8
 HOSTILE_MODULES = frozenset(
@@ -151,7 +153,8 @@ def read(data: bytes) -> tuple[Any, frozenset[str]]:
         raise Broken("its pickle is cut off, or overwritten")
     reader = _Reader(data)
     try:
-        return reader.load(), frozenset(reader.names)
+        with apart.busy_at_most(_limit_s(data)):
+            return reader.load(), frozenset(reader.names)
     except (MemoryError, OverflowError, RecursionError) as error:
         raise Unknown("its pickle asks for more memory than any checkpoint needs") from error
     except EOFError as error:
@@ -165,10 +168,16 @@ def names_in(data: bytes) -> frozenset[str]:
     reader = _Reader(data)
     for _ in range(PICKLES_MAX):
         try:
-            reader.load()
+            with apart.busy_at_most(_limit_s(data)):
+                reader.load()
         except Exception:  # noqa: BLE001 - what was named until then is what we know
             break
     return frozenset(reader.names)
+
+
+def _limit_s(data: bytes) -> float:
+    """Of the processor, for a pickle of that size: five times what one with a million tensors takes."""
+    return LEAST_S + len(data) / BYTES_A_SECOND
 
 
 def would_run(names: frozenset[str]) -> list[str]:

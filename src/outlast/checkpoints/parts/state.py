@@ -4,6 +4,7 @@ Knows the usual keys. Refuses to know frameworks.
 """
 
 import re
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -27,7 +28,13 @@ def top_of(path: str) -> dict[Any, Any]:
         return found.said if isinstance(found.said, dict) else {}
 
 
-def step_in(top: dict[Any, Any]) -> int | None:
+def said_in(top: dict[Any, Any]) -> dict[str, int | None]:
+    """Its keys, and the whole numbers among what they hold: all of it that a format asks for when it looks for
+    candidates."""
+    return {key: value if type(value) is int else None for key, value in top.items() if type(key) is str}
+
+
+def step_in(top: Mapping[Any, Any]) -> int | None:
     """None also where an epoch stands beside it and nothing says that the step counts on through all of them."""
     for key in STEP_KEYS:
         step = top.get(key)
