@@ -51,6 +51,9 @@ TREE = "tests/unit/runner/test_tree.py::test_"
 SETTINGS = "tests/unit/test_settings.py::test_"
 CHECKPOINTS = "tests/live/test_checkpoints.py::test_"
 DAMAGE = "tests/contract/test_checkpoint_damage.py::test_"
+FRAMEWORKS = "tests/contract/test_checkpoint_frameworks.py::test_"
+HOSTILE = "tests/contract/test_checkpoint_hostile.py::test_"
+HARDSHIPS = "tests/contract/test_checkpoint_hardships.py::test_"
 READY = "tests/unit/work/test_ready.py::test_"
 LOCK = "tests/live/test_lock.py::test_"
 LOCKED = "tests/unit/work/test_locked.py::test_"
@@ -594,6 +597,35 @@ PROGRESS = (
             DAMAGE + "a_pickle_that_asks_for_all_memory_is_refused",
         ),
         "a-pickle-imports-what-it-names",
+    ),
+    Scenario(
+        "readers",
+        "a pickle that is hashed for ever, crashes its reader or wants all memory -> unsure, all others are judged",
+        (
+            HOSTILE + "one_that_ends_its_reader_costs_only_itself_among_many",
+            HOSTILE + "a_file_that_ends_its_reader_is_unsure_and_an_older_one_is_resumed_from",
+            HOSTILE + "inside_of_other_formats_it_is_unsure_as_well",
+        ),
+        "a-hostile-file-hides-all-behind-it",
+    ),
+    Scenario(
+        "ranks",
+        "the last rank of DeepSpeed never wrote its part, a chunk of Orbax is missing or short -> torn",
+        (
+            FRAMEWORKS + "the_last_ranks_that_are_missing_are_missed_although_the_rest_has_no_gap",
+            FRAMEWORKS + "every_data_file_of_orbax_that_the_index_needs_is_missed_and_measured",
+        ),
+        "the-last-ranks-are-not-missed",
+    ),
+    Scenario(
+        "hard",
+        "links in circles and to nothing, 50 GB of holes, 200,000 files, folders of others -> judged in time or unsure",
+        (
+            HARDSHIPS + "links_in_circles_beside_a_checkpoint_and_inside_of_it_end_nowhere",
+            HARDSHIPS + "fifty_gigabytes_that_are_mostly_holes_are_read_as_far_as_the_time_reaches",
+            HARDSHIPS + "a_checkpoint_of_two_hundred_thousand_files_is_judged_in_the_time_of_a_start",
+        ),
+        "links-are-followed-wherever-they-lead",
     ),
     Scenario(
         "weights",

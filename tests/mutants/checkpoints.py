@@ -5,6 +5,7 @@ from tests.mutants.plant import Mutant, Patch
 DAMAGE, READY = "tests/contract/test_checkpoint_damage.py", "tests/unit/work/test_ready.py"
 FRAMEWORKS = "tests/contract/test_checkpoint_frameworks.py"
 HOSTILE = "tests/contract/test_checkpoint_hostile.py"
+HARDSHIPS = "tests/contract/test_checkpoint_hardships.py"
 LIVE = "tests/live/test_checkpoints.py"
 
 CHECKPOINTS = (
@@ -153,5 +154,29 @@ CHECKPOINTS = (
             ),
         ),
         (f"{FRAMEWORKS} -k missed_and_measured",),
+    ),
+    Mutant(
+        "every-small-file-is-opened-twice",
+        "a checkpoint of hundreds of thousands of files takes twice the time of a start",
+        (
+            Patch(
+                "checkpoints/parts/one_file.py",
+                "        return Checked(STRUCTURE, is_all=True)\n",
+                "        return Checked(STRUCTURE)\n",
+            ),
+        ),
+        (f"{HARDSHIPS} -k opened_once",),
+    ),
+    Mutant(
+        "links-are-followed-wherever-they-lead",
+        "a link inside of a checkpoint of Accelerate leads to all that lies beside it",
+        (
+            Patch(
+                "checkpoints/formats/accelerate.py",
+                "        elif SHARDS.fullmatch(name) or not os.path.islink(below):",
+                "        else:",
+            ),
+        ),
+        (f"{HARDSHIPS} -k in_circles",),
     ),
 )

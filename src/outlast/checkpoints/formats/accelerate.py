@@ -203,7 +203,7 @@ def _listed(path: str, held: frozenset[str]) -> Iterator[Part | Folder]:
             yield Part(name, below, _weight if MODEL.fullmatch(name) else _no_weight, role)
         elif TAG.fullmatch(name) and deepspeed_folder.is_one(listing.names_in(below)):
             yield from deepspeed_folder.parts(below, None, name)
-        else:
+        elif SHARDS.fullmatch(name) or not os.path.islink(below):  # a link may lead anywhere
             yield from _below(path, name)
 
 

@@ -147,10 +147,10 @@ def judged(
         found = list(islice(parts(deadline), FILES_MAX + 1))
         if len(found) > FILES_MAX:
             raise Unknown(f"it has more than {FILES_MAX} files")
-        for part in found:
-            _checked(part, STRUCTURE, deadline)
+        rest = [part for part in found if not _checked(part, STRUCTURE, deadline).is_all]
         is_structure_whole = True
-        for part in found if level > STRUCTURE else ():
+        reached = min(reached, STRUCTURE) if len(rest) < len(found) else reached
+        for part in rest if level > STRUCTURE else ():
             checked = _checked(part, level, deadline)
             count += checked.seen
             ill += [_said(part.name, name) for name in checked.ill]

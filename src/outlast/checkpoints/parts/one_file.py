@@ -34,12 +34,13 @@ NEEDED, KNOWN, BESIDE = (
 
 class Checked(NamedTuple):
     """`level` that is proven; `seen`: so many tensors were looked at; `ill`: those that hold a NaN; `notes` for
-    people."""
+    people; `is_all`: a look at its content would bring no more."""
 
     level: int
     seen: int = 0
     ill: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    is_all: bool = False
 
 
 def check(
@@ -75,7 +76,7 @@ def _check(path: str, level: int, deadline: Deadline, weighs: Callable[[str], bo
         if name.endswith(".json") and role == NEEDED:
             read_json(file)
         _refuse_programs(file, head)
-        return Checked(STRUCTURE)
+        return Checked(STRUCTURE, is_all=True)
 
 
 def _unknown(file: Opened, head: bytes, *, is_torch: bool) -> Checked:
