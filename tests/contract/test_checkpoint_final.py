@@ -241,7 +241,6 @@ def test_early_stopping_is_an_end_and_so_is_the_last_step(ended: Ended) -> None:
 def test_the_answer_is_one_line_whatever_is_in_the_way(
     ended: Ended, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("outlast.work.final.limit_memory", lambda most: None)
     ended.order()
     assert main(FORMATS, ended.folder.path, "order.1.json") == 0
     assert main(FORMATS, ended.folder.path, "order.9.json") == 0
