@@ -960,8 +960,11 @@ THE_LOCK = (
     Scenario(
         "R9",
         "another run left its checkpoints in the folder -> ignored, whatever their step; nothing is mixed",
-        (RESUME + "r9_what_another_run_left_in_the_folder_is_ignored_and_never_mixed_in",),
-        "strangers-refuse-the-start",
+        (
+            RESUME + "r9_beside_the_checkpoints_of_another_run_nothing_begins",
+            "tests/live/test_saved.py::test_r9_checkpoints_of_another_run_are_not_mixed_with_ones_own_unless_a_person_says_so",
+        ),
+        "strangers-are-everybodys",
     ),
     Scenario(
         "R16",

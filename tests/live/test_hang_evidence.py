@@ -13,7 +13,8 @@ import pytest
 
 from outlast.disk.layout import AttemptFolder
 from outlast.runner import census, frames, stacks
-from outlast.runner.gathering import Found, Rank, begin
+from outlast.runner.findings import Found, Rank
+from outlast.runner.gathering import begin
 from outlast.runner.surroundings import free_port
 from tests import hangs
 from tests.hangs import line_of, members

@@ -125,15 +125,15 @@ LOCK = (
         (f"{CLI} -k l49",),
     ),
     Mutant(
-        "strangers-refuse-the-start",
-        "a run cannot begin in a folder where another one left its checkpoints",
+        "strangers-are-everybodys",
+        "a run goes on from the step 1000 of another, or has its own step 10 rotated away because of it",
         (
             Patch(
-                "decide/resume.py",
-                "    own = [pair for pair in ordered if not isinstance(pair[1], Foreign)]\n",
-                "    own = ordered\n",
+                "work/past.py",
+                "        if whose is None or self._run is None or whose.run == self._run.id:\n",
+                "        if True:\n",
             ),
         ),
-        (f"{RESUME} -k r9",),
+        ("tests/live/test_saved.py -k r9",),
     ),
 )

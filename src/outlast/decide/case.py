@@ -5,6 +5,8 @@ Knows what the runner wrote into exit.json and what was asked of the run. Refuse
 
 from typing import NamedTuple
 
+from outlast.decide import rooms
+from outlast.decide.rooms import DISK_FULL as DISK_FULL
 from outlast.errors import RESUME_ME
 from outlast.facts import Ending, Exited, Lost, NeverBegan, Signalled, Spec
 from outlast.facts.closed import assert_never
@@ -21,12 +23,14 @@ NONFINITE_LOSS = "nonfinite_loss"
 
 class Case(NamedTuple):
     """An ending, and what it is measured by. `had_progress`: an earlier attempt of this run got on; `never_began_yet`:
-    how many attempts in a row before this one did not begin, though nobody called them off."""
+    how many attempts in a row before this one did not begin, though nobody called them off; `full_yet`: how many in a
+    row died of a full disk."""
 
     spec: Spec
     ending: Ending
     had_progress: bool = False
     never_began_yet: int = 0
+    full_yet: int = 0
 
     @property
     def target(self) -> int | None:
@@ -122,6 +126,23 @@ class Case(NamedTuple):
     def how_diverged(self) -> str:
         told = self.ending.nonfinite or self.ending.told_by.removeprefix("nonfinite: ") or self.artefact
         return f"diverged: {told}"
+
+    @property
+    def lacked_room(self) -> bool:
+        """Something speaks for it. Who kills from outside is no disk."""
+        return self.ending.room is not None and self.ending.told == "run" and self.signal != KILL
+
+    @property
+    def is_short(self) -> bool:
+        return self.ending.room is not None and self.ending.room.is_short and self.said != "quota"
+
+    @property
+    def said(self) -> str:
+        return self.ending.room.said if self.ending.room is not None else ""
+
+    @property
+    def shortage(self) -> str:
+        return rooms.words(self.ending.room) if self.ending.room is not None else ""
 
     @property
     def code(self) -> int | None:

@@ -7,8 +7,8 @@ Knows which of two readings of one ending goes first. Refuses to know budgets: w
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from outlast.decide.case import DISK_FULL, KILL, NONFINITE_LOSS
 from outlast.decide.case import FROM_OUTSIDE as FROM_OUTSIDE
-from outlast.decide.case import KILL, NONFINITE_LOSS
 from outlast.decide.case import Case as Case
 from outlast.errors import DO_NOT_RESTART, RESUME_ME
 from outlast.facts import Cause, Outcome, Proof
@@ -22,6 +22,9 @@ RESUME_IGNORED = "resume_ignored"
 REQUEUED = "REQUEUED"
 NEVER_BEGAN_FREE = (
     3  # in a row: no training instruction ran, so they cost nothing; but nothing goes on for ever
+)
+FULL_FREE = (
+    3  # in a row: it waits for room and costs nothing; but a checkpoint may need more than the last one did
 )
 # What a backend's own word says of an attempt whose end nobody saw.
 WORD_CAUSES = {
@@ -226,6 +229,27 @@ RULES: tuple[Rule, ...] = (
         "exit 0, and nothing was declared",
         lambda case: case.code == 0,
         "finished", NO_CAUSE, lambda case: _with_artefact(case, "exit 0"), free=True, closing="completed",
+    ),
+    Rule(
+        "its disk was full",
+        lambda case: case.lacked_room and case.is_short and case.full_yet < FULL_FREE,
+        "failed", DISK_FULL, lambda case: f"{case.how}: {case.shortage}", free=True,
+    ),
+    Rule(
+        "its disk was full, time and again",
+        lambda case: case.lacked_room and case.is_short,
+        "failed", DISK_FULL, lambda case: f"{case.how}: {case.shortage}, and so it was {case.full_yet} times before",
+    ),
+    Rule(
+        "a quota was exceeded",
+        lambda case: case.lacked_room and case.said == "quota",
+        "failed", "quota", lambda case: f"{case.how}: its disk quota is exceeded; free some space, or ask for more",
+    ),
+    Rule(
+        "it says that a disk was full",
+        lambda case: case.lacked_room and case.said == "full",
+        "failed", DISK_FULL, lambda case: f"{case.how}: it says that there was no space left; {case.shortage}",
+        sure=False,
     ),
     Rule(
         "killed by the kernel for memory",

@@ -5,7 +5,7 @@ mean). Then the budget. Not knowing is never success.
 """
 
 from outlast.decide import rollback
-from outlast.decide.case import NONFINITE_LOSS
+from outlast.decide.case import DISK_FULL, NONFINITE_LOSS
 from outlast.decide.endings import CALLED_OFF as CALLED_OFF
 from outlast.decide.endings import NEVER_BEGAN, RULES, Case, Reading
 from outlast.facts import (
@@ -91,7 +91,13 @@ def good_step(ending: Ending, newest: Candidate | None) -> int | None:
 
 def read(spec: Spec, book: Book, ending: Ending) -> Reading:
     """The ending's own meaning, whatever the budget."""
-    case = Case(spec, ending, any(ended.progressed for ended in book.endings), _never_began_in_a_row(book))
+    case = Case(
+        spec,
+        ending,
+        had_progress=any(ended.progressed for ended in book.endings),
+        never_began_yet=_in_a_row(book, NEVER_BEGAN),
+        full_yet=_in_a_row(book, DISK_FULL),
+    )
     for rule in RULES:
         if rule.when(case):
             return rule.reading(case)
@@ -159,10 +165,11 @@ def charged_in_a_row(book: Book) -> tuple[Ended, ...]:
     return tuple(reversed(charged))
 
 
-def _never_began_in_a_row(book: Book) -> int:
+def _in_a_row(book: Book, cause: str) -> int:
+    """The last ends of that cause; one with progress ends the row."""
     count = 0
     for ended in reversed(since_reopened(book)):
-        if ended.cause.name != NEVER_BEGAN:
+        if ended.cause.name != cause or ended.progressed:
             break
         count += 1
     return count

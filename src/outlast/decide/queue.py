@@ -35,8 +35,9 @@ class Grants(Fact):
     reasons: dict[RunId, str]
 
 
-def queued(spec: Spec, book: Book, now: Moment, ordinal: int = 0) -> Waiter:
-    """`ordinal`: the run's place in the order of acceptance (of all runs of the place; it may have gaps)."""
+def queued(spec: Spec, book: Book, now: Moment, ordinal: int = 0, short: str = "") -> Waiter:
+    """`ordinal`: the run's place in the order of acceptance (of all runs of the place; it may have gaps). `short`: what
+    its disk lacks."""
     since = book.phase.since if isinstance(book.phase, Waiting) else book.accepted
     return Waiter(
         run=spec.run,
@@ -45,7 +46,7 @@ def queued(spec: Spec, book: Book, now: Moment, ordinal: int = 0) -> Waiter:
         after=spec.after,
         waited_s=max(0.0, now.mono_s - since.mono_s) if since.boot == now.boot else 0.0,
         accepted_at=book.accepted.wall_s,
-        held=_held(book, now),
+        held=_held(book, now) or (f"disk: {short}" if short else ""),
         ordinal=ordinal,
     )
 

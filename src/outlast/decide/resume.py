@@ -17,8 +17,8 @@ class Choice(Fact):
 
 
 def choose(found: Sequence[tuple[Candidate, Verdict]], ever_had_checkpoint: bool = False) -> Choice:
-    """Newest step first, numerically. Candidates that all fail refuse the start: never silently from scratch. Those of
-    another run are none of this one: a run that finds nothing else begins, and mixes with nothing."""
+    """Newest step first, numerically. Candidates that all fail refuse the start: never silently from scratch, and never
+    beside those of another run: a framework picks and rotates by number."""
     ordered = sorted(found, key=lambda pair: _age(pair[0]), reverse=True)
     chosen: Candidate | None = None
     reasons = []
@@ -31,14 +31,13 @@ def choose(found: Sequence[tuple[Candidate, Verdict]], ever_had_checkpoint: bool
         reasons.append(f"{candidate.path}: {why}")
     if chosen is not None:
         return Choice(chosen, tuple(reasons))
-    own = [pair for pair in ordered if not isinstance(pair[1], Foreign)]
-    if own:
+    if ordered:
         way_out = "`outlast checkpoint accept PATH` resumes from one all the same"
         return Choice(None, tuple(reasons), f"{NO_VALID_CHECKPOINT}: {'; '.join(reasons)} ({way_out})")
     if ever_had_checkpoint:
         why = "this run had checkpoints, and none is there now"
-        return Choice(None, (*reasons, why), f"{NO_VALID_CHECKPOINT}: {'; '.join((why, *reasons))}")
-    return Choice(None, (*reasons, "no checkpoint yet: from scratch"))
+        return Choice(None, (why,), f"{NO_VALID_CHECKPOINT}: {why}")
+    return Choice(None, ("no checkpoint yet: from scratch",))
 
 
 def is_usable(candidate: Candidate, verdict: Verdict) -> bool:

@@ -99,6 +99,22 @@ class Final(Fact):
     why: str = ""
 
 
+class Room(Fact):
+    """Why a training that failed may have lacked room on its disk. `said`: what its last words say of it (full, quota,
+    unwritten); bytes that were `free` at `root`, where it saves, and what a checkpoint `needs`. `inodes` -1: no such
+    limit."""
+
+    said: str
+    root: str
+    needs: int
+    free: int | None = None
+    inodes: int | None = None
+
+    @property
+    def is_short(self) -> bool:
+        return self.inodes == 0 or (self.free is not None and self.free < self.needs)
+
+
 class Ending(Fact):
     """What is known of an attempt's end. `by` None: recorded by a supervisor, on somebody's word.
 
@@ -141,6 +157,7 @@ class Ending(Fact):
     nonfinite: str = ""
     nonfinite_step: int | None = None
     final: Final | None = None
+    room: Room | None = None
 
 
 # --- doors x whereabouts -> presence (decide/presence.py) -------------------------------------------------------

@@ -9,6 +9,7 @@ import time
 
 from outlast.disk import files
 from outlast.runner import beside, census
+from outlast.runner.findings import Found, Rank
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,25 +22,6 @@ WITHIN_S = 20.0
 UNFINISHED = "gathering the evidence did not end in time"
 FAILED = "gathering the evidence failed: see runner.log"
 MARGIN_S = 2.0  # for the last word of a gatherer whose time is over
-
-
-class Rank:
-    """As its page has it (`step` None: it never said one), or its environment."""
-
-    __slots__ = ("number", "pid", "section", "step")
-
-    def __init__(self, number: int | None, pid: int, step: int | None = None, section: str = "") -> None:
-        self.number, self.pid, self.step, self.section = number, pid, step, section
-
-
-class Found:
-    """What came of it. `path` "": no folder could be made, `reason` says why, or what else is missing. `hints` are a
-    few lines for exit.json, which has room of its own."""
-
-    __slots__ = ("culprit", "hints", "path", "reason")
-
-    def __init__(self, path: str, reason: str, culprit: dict[str, Any], hints: list[str]) -> None:
-        self.path, self.reason, self.culprit, self.hints = path, reason, culprit, hints
 
 
 class Gathering:

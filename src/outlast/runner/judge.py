@@ -12,6 +12,7 @@ import time
 from outlast.disk import files
 from outlast.errors import WorldError
 from outlast.runner import census, evidence, gathering, lessons
+from outlast.runner.findings import Rank
 from outlast.runner.patience import Patience
 from outlast.runner.progress import section_of
 from outlast.runner.stopping import NOW, STOP
@@ -150,8 +151,7 @@ class Judge:
         beats = self._signs.ranks.beats if is_hang else []
         members = self._tree.seen() if is_hang else {}
         ranks = [
-            gathering.Rank(beat.rank, beat.pid, beat.step if beat.seq else None, section_of(beat))
-            for beat in beats
+            Rank(beat.rank, beat.pid, beat.step if beat.seq else None, section_of(beat)) for beat in beats
         ]
         self._gathering = gathering.begin(
             self._folder,

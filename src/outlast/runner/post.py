@@ -9,8 +9,8 @@ import os
 import time
 
 from outlast.disk import files
-from outlast.errors import Damaged, WorldError
-from outlast.runner import cgroup, ending, final, ranks, reading
+from outlast.errors import RESUME_ME, Damaged, WorldError
+from outlast.runner import cgroup, ending, final, ranks, reading, room
 from outlast.runner.metrics import Metrics
 from outlast.runner.obedience import Obedience
 from outlast.runner.output import Output
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from outlast.runner.words import Words
 
 AGAIN_S = 1.0
+BY_ITSELF = (6, 7)  # ABRT, BUS: so libraries die whose file cannot grow
 
 
 class Gone(WorldError):
@@ -113,6 +114,7 @@ class Post:
                 hints=watch.judge.hints,
                 incident=watch.judge.incident,
                 final=self._final(end, watch),
+                room=self._room(end, watch),
                 **_nonfinite(watch),
                 **watch.signs.end(),
                 **{"lasted_s": watch.lasted_s, **more},
@@ -122,6 +124,15 @@ class Post:
             ranks.remove_folder(started["heartbeat"])
         if started["cgroup"]:
             cgroup.remove(started["cgroup"])
+
+    def _room(self, end: dict[str, Any], watch: Watch) -> dict[str, Any] | None:
+        """Whether its disk was full, of one that failed by itself."""
+        failed = end.get("code", 0) not in (0, RESUME_ME) or end.get("signal") in BY_ITSELF
+        if not failed or self.stopping.is_on:
+            return None
+        output, resume = watch.signs.output, self.order.get("resume")
+        root = str(resume["root"]) if resume else str(self.order["cwd"])
+        return room.look(root, self.folder.run(), output.read, output.size())
 
     def _final(self, end: dict[str, Any], watch: Watch) -> dict[str, Any] | None:
         """What the newest checkpoint is worth, where the training may be complete."""

@@ -48,7 +48,7 @@ class Signs:
         awaits_pages: bool = True,
     ) -> None:
         self.awaits_pages = awaits_pages
-        self.ranks, self._output, self._metrics = ranks, output, metrics
+        self.ranks, self.output, self._metrics = ranks, output, metrics
         self._reading = OutputReading(max(0, output.size() - TAKEOVER_BYTES))
         self._checkpoints, self.saves = CheckpointSteps(checkpoints), saves
         self.divergence, self.obedience = Divergence(), obedience
@@ -126,10 +126,10 @@ class Signs:
         self.obedience.hear_saved(self.saves.made)
 
     def _read_output(self) -> None:
-        size = self._output.size()
+        size = self.output.size()
         self.grew = size != self.log_bytes
         self.log_bytes = size
-        follow(self._reading, self._output.read, size)
+        follow(self._reading, self.output.read, size)
 
     def _note_values(self, now_s: float) -> None:
         wall_s = time.time()

@@ -4,10 +4,14 @@ The order matters: an old door with new whereabouts is safe, the reverse invents
 Unseen, with the reason; nothing here raises for one run's sake.
 """
 
+import os
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
+from outlast.decide import rooms
 from outlast.decide.presence import presence
 from outlast.disk import attempt as attempts
 from outlast.disk import files
@@ -109,19 +113,32 @@ def newest_checkpoint(
     spec: Spec, formats: Iterable[CheckpointFormat], bad: Container[str] = ()
 ) -> Candidate | None:
     """The candidate of the highest step under the run's checkpoint folder, less those whose paths are `bad`; None:
-    there is none. Raises WorldError."""
+    there is none. By their names alone, whatever format the run asks for. Raises WorldError."""
     if spec.resume is None:
         return None
     for format_ in formats:
-        if spec.resume.format in ("auto", format_.name):
-            found = [
-                each
-                for each in format_.find(Path(spec.resume.root), CANDIDATES_MAX)
-                if each.step is not None and each.path not in bad
-            ]
-            if found:
-                return max(found, key=lambda candidate: candidate.step or 0)
+        found = [
+            each
+            for each in format_.find(Path(spec.resume.root), CANDIDATES_MAX)
+            if each.step is not None and each.path not in bad
+        ]
+        if found:
+            return max(found, key=lambda candidate: candidate.step or 0)
     return None
+
+
+def shortage(book: Book) -> str:
+    """What the disk still lacks on which the run's last attempt died; "" if it may begin again."""
+    room = rooms.lacking(book)
+    if room is None:
+        return ""
+    try:
+        found = os.statvfs(room.root if os.path.isdir(room.root) else os.path.dirname(room.root))
+    except OSError:
+        return ""  # gone: whoever begins there says so
+    free, inodes = found.f_bavail * found.f_frsize, found.f_favail if found.f_files else -1
+    now = msgspec.structs.replace(room, free=free, inodes=inodes)
+    return f"{rooms.words(now)}: free some space, it goes on by itself" if now.is_short else ""
 
 
 def live(run: RunFolder, n: int) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 from outlast.disk import files
 from outlast.disk.layout import RunFolder
 from outlast.errors import WorldError
+from outlast.facts import Candidate
 
 
 def of(run: RunFolder) -> list[dict[str, Any]]:
@@ -24,6 +25,16 @@ def proven_bad(run: RunFolder) -> frozenset[str]:
     return frozenset(
         str(row.get("path")) for row in of(run) if row.get("verdict") == "torn" or row.get("finite") is False
     )
+
+
+def newest(run: RunFolder) -> Candidate | None:
+    """The newest that was verified and is good: also one whose name tells no step."""
+    good = [row for row in of(run) if row.get("verdict") == "whole" and row.get("finite") is not False]
+    for row in good:
+        path, step = row.get("path"), row.get("step")
+        if isinstance(path, str) and isinstance(step, int):
+            return Candidate(path, str(row.get("format")), step)
+    return None
 
 
 def _record(run: RunFolder) -> dict[str, Any]:

@@ -284,8 +284,13 @@ class Turns:
     def _newest(self, spec: Spec, book: Book) -> Candidate | None:
         """Raises WorldError: but a run that is to end anyway does not wait for a folder that cannot be listed."""
         try:
-            bad = saved.proven_bad(self.workspace.run(spec.run))
-            return observe.newest_checkpoint(spec, self._tools.formats, bad)
+            folder = self.workspace.run(spec.run)
+            named = observe.newest_checkpoint(spec, self._tools.formats, saved.proven_bad(folder))
+            return max(
+                (each for each in (named, saved.newest(folder)) if each is not None),
+                key=lambda each: each.step or 0,
+                default=None,
+            )
         except WorldError as error:
             if not ends_with_this(book):
                 raise
@@ -304,7 +309,7 @@ class Turns:
             if isinstance(book.phase, Trying):
                 used[run] = spec.slots
             elif isinstance(book.phase, Waiting) and not isinstance(seen[run].presence, Unseen):
-                waiting.append(queue.queued(spec, book, now, self._ordinal(run)))
+                waiting.append(queue.queued(spec, book, now, self._ordinal(run), observe.shortage(book)))
             for other in spec.after:
                 if other in self._books.runs:  # one that was removed is not waited for: the reason says so
                     phase = self._books.runs[other].phase

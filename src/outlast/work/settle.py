@@ -231,6 +231,7 @@ def _row(manifest: Manifest) -> dict[str, Any]:
         "finite": manifest.finite,
         "reasons": list(manifest.notes),
         "pinned": "",
+        "bytes": manifest.bytes,
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from outlast.decide.endings import FROM_OUTSIDE, NEVER_BEGAN_FREE, RULES, WORD_CAUSES, Case, Reading
-from outlast.facts import Ending, Exit, Exited, Final, Lost, NeverBegan, Signalled, Spec, Word
+from outlast.facts import Ending, Exit, Exited, Final, Lost, NeverBegan, Room, Signalled, Spec, Word
 from tests.unit.decide.values import SPEC, ending
 
 AIMED = replace(SPEC, target_step=1000)
@@ -34,8 +34,14 @@ BAD = "loss nan at steps 13, 14, 15"
 STALL = "stall: no progress for 61 s (limit 60 s)"
 
 
-def case(exit: Exit, spec: Spec = SPEC, *, had: bool = False, before: int = 0, **more: Any) -> Case:
-    return Case(spec, ending(exit, **more), had, before)
+def case(
+    exit: Exit, spec: Spec = SPEC, *, had: bool = False, before: int = 0, full: int = 0, **more: Any
+) -> Case:
+    return Case(spec, ending(exit, **more), had, before, full)
+
+
+def room(said: str = "", free: int | None = 100, inodes: int = 9) -> Room:
+    return Room(said, "out", 4000, free, inodes)
 
 
 def read(one: Case) -> tuple[str, Reading]:
@@ -303,10 +309,26 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
      ("finished", "none", True, "completed", "exit", "yes"), "exit 0"),
     ("exit 0, and nothing was declared", case(Exited(0), AIMED),
      ("finished", "none", True, "completed", "exit", "yes"), "exit 0"),
+    ("its disk was full", case(Exited(1), room=room("full")),  # L25, R10
+     ("failed", "disk_full", True, None, None, "yes"),
+     "exit 1: 100 bytes are free at out, and a checkpoint needs 4.0 KB"),
+    ("its disk was full", case(Signalled(7), room=room(inodes=0)),
+     ("failed", "disk_full", True, None, None, "yes"), "signal 7: out has no inode left: too many files"),
+    ("its disk was full, time and again", case(Exited(1), full=3, room=room("unwritten")),
+     ("failed", "disk_full", False, None, None, "yes"),
+     "exit 1: 100 bytes are free at out, and a checkpoint needs 4.0 KB, and so it was 3 times before"),
+    ("a quota was exceeded", case(Exited(1), room=room("quota", 10**9)),  # R11
+     ("failed", "quota", False, None, None, "yes"),
+     "exit 1: its disk quota is exceeded; free some space, or ask for more"),
+    ("it says that a disk was full", case(Exited(1), room=room("full", 5_200_000_000)),
+     ("failed", "disk_full", False, None, None, "yes"),
+     "exit 1: it says that there was no space left; 5.2 GB are free at out, and a checkpoint needs 4.0 KB"),
     ("killed by the kernel for memory", case(Signalled(9), oom_kills=2),
      ("failed", "host_oom_kill", False, None, None, "once"),
      "signal 9; the kernel's out-of-memory killer acted 2 times in its cgroup"),
     ("killed, and nobody knows by whom", case(Signalled(9), oom_kills=0),  # L3
+     ("failed", "sigkill_unknown", False, None, None, "yes"), "signal 9: killed, cause unknown"),
+    ("killed, and nobody knows by whom", case(Signalled(9), room=room()),
      ("failed", "sigkill_unknown", False, None, None, "yes"), "signal 9: killed, cause unknown"),
     ("killed, and nobody knows by whom", case(Exited(137)),
      ("failed", "sigkill_unknown", False, None, None, "yes"), "exit 137: killed, cause unknown"),
@@ -337,6 +359,7 @@ def test_the_rows_that_guess_say_that_they_are_not_sure() -> None:
     unsure = {rule.name for rule in RULES if not rule.sure}
     assert unsure == {
         "lost on request",
+        "it says that a disk was full",
         "over, and nobody can say how",
         "killed, and nobody knows by whom",
         "a signal of its own",

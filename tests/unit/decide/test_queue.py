@@ -173,3 +173,8 @@ def test_a_run_that_is_not_waiting_is_measured_from_its_acceptance() -> None:
     book = replace(BOOK, phase=Trying(1, 1, at(50.0)))
     made = queued(SPEC, book, at(60.0))
     assert (made.waited_s, made.held) == (60.0, "")
+
+
+def test_l25_a_run_whose_disk_lacks_room_waits_for_it() -> None:
+    waiter = queued(SPEC, BOOK, START, short="1.0 MB are free at out")
+    assert waiter.held == "disk: 1.0 MB are free at out"

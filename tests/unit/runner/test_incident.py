@@ -16,7 +16,8 @@ from outlast.disk import files
 from outlast.disk.layout import AttemptFolder
 from outlast.errors import WorldError
 from outlast.runner import beside, census, incident, stacks, tasks
-from outlast.runner.gathering import UNFINISHED, Found, Rank, begin
+from outlast.runner.findings import Found, Rank
+from outlast.runner.gathering import UNFINISHED, begin
 from tests import hangs
 from tests.hangs import Hung, code, hung, line_of, members
 from tests.runner_driver import wait_for

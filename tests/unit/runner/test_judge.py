@@ -8,7 +8,7 @@ import pytest
 from outlast.disk import files
 from outlast.disk.layout import AttemptFolder
 from outlast.runner import gathering
-from outlast.runner.gathering import Found
+from outlast.runner.findings import Found
 from outlast.runner.judge import Judge
 from outlast.runner.metrics import Metrics
 from outlast.runner.obedience import Obedience
