@@ -61,6 +61,21 @@ def test_l2_the_same_attempt_goes_on_without_a_second_start(attempt: Driver, fif
     assert ending(attempt).told == "run"
 
 
+def test_a_runner_that_dies_while_checkpoints_are_read_leaves_what_it_saw_of_the_end(attempt: Driver) -> None:
+    """The look takes up to some minutes, and nobody else has seen the training's exit."""
+    waits = f"echo looks >> {attempt.root}/looks; test -e {attempt.root}/go || sleep 60"
+    choice = """echo '{"checkpoint": null, "step": null, "reasons": [], "refuse": null}'"""
+    resume = {"type": "Resume", "root": str(attempt.root / "ckpt")}
+    shell = ["/bin/sh", "-c"]
+    begun(attempt, ["sh", "-c", "echo up"], resume=resume, ready=[*shell, choice], final=[*shell, waits])
+    wait_for((attempt.root / "looks").exists, "the look at the newest checkpoint")
+    (attempt.root / "go").touch()
+    assert taken_over(attempt).wait(20) == 0
+    assert ending(attempt).exit == Exited(0)
+    assert (attempt.root / "looks").read_text() == "looks\n" * 2, "the next runner has it looked at, too"
+    assert "ended.json" not in os.listdir(attempt.folder.path)
+
+
 @pytest.mark.skipif(
     tuple(int(part) for part in os.uname().release.split(".")[:2]) < (6, 15),
     reason="the kernel tells since 6.15",

@@ -93,6 +93,18 @@ COMPLETIONS = (
         (f"{FINAL} -k early",),
     ),
     Mutant(
+        "what-was-seen-dies-with-its-runner",
+        "a runner that dies while checkpoints are read makes a training that left with 0 a lost one",
+        (
+            Patch(
+                "runner/takeover.py",
+                "    seen = mine.noted_end() if status is None else ending.of_status(status)\n",
+                "    seen = None if status is None else ending.of_status(status)\n",
+            ),
+        ),
+        ("tests/live/test_runner_takeover.py -k checkpoints_are_read",),
+    ),
+    Mutant(
         "sigterm-is-done",
         "the callback says done of a training that SIGTERM ended early",
         (

@@ -66,6 +66,7 @@ def begin(post: Post, umask: int) -> None:
 
 
 def _end(post: Post, gate: Gate, watch: Any, started: dict[str, Any], oom: evidence.OomCount) -> None:
+    post.note_end(ending.of_waitable(gate.pid))
     swept = watch.sweep()
     _, status, usage = os.wait4(gate.pid, 0)
     complaint = gate.complaint()

@@ -34,6 +34,19 @@ def of_status(status: int) -> dict[str, Any]:
     return {"type": "Exited", "code": os.WEXITSTATUS(status)}
 
 
+def of_waitable(pid: int) -> dict[str, Any] | None:
+    """Of a child that has ended, which stays as it is; None: it cannot be told."""
+    try:
+        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    except ChildProcessError:
+        return None
+    if found is None:
+        return None
+    if found.si_code == os.CLD_EXITED:
+        return {"type": "Exited", "code": found.si_status}
+    return {"type": "Signalled", "signal": found.si_status, "core": found.si_code == os.CLD_DUMPED}
+
+
 def record(end: dict[str, Any], stopping: Stopping, ranks: Ranks | None, **more: Any) -> dict[str, Any]:
     first = ranks.first if ranks is not None else None
     words = ranks.last_words() if ranks is not None else []

@@ -134,6 +134,26 @@ class Post:
         root = str(resume["root"]) if resume else str(self.order["cwd"])
         return room.look(root, self.folder.run(), output.read, output.size())
 
+    def note_end(self, end: dict[str, Any] | None) -> None:
+        """For the runner that replaces us, should we die while its checkpoints are read: only we have seen this."""
+        if end is None or not self.order.get("resume"):
+            return
+        try:
+            files.replace(ended_path(self.folder), {"exit": end}, durable=False)
+        except WorldError as error:
+            self.words.say_once(str(error))
+
+    def noted_end(self) -> dict[str, Any] | None:
+        """What the runner before us saw of it."""
+        try:
+            noted = files.read(ended_path(self.folder)) or {}
+        except WorldError as error:
+            self.words.say_once(str(error))
+            return None
+        end = noted.get("exit")
+        is_one = isinstance(end, dict) and end.get("type") in ("Exited", "Signalled")
+        return end if is_one else None
+
     def _final(self, end: dict[str, Any], watch: Watch) -> dict[str, Any] | None:
         """What the newest checkpoint is worth, where the training may be complete."""
         if self.stopping.told == NOW or not final.ended_well(end, watch.ranks.last_words()):
@@ -194,17 +214,23 @@ class Post:
                     ".claim.",
                     ".started.json.",
                     ".told.json.",
+                    ".ended.json.",
                     ".locked.json.",
                     ".progress.json.",
                 )
             ):
                 files.remove(os.path.join(self.folder.path, name))
         files.remove(told_path(self.folder))
+        files.remove(ended_path(self.folder))
 
 
 def _is_free(order: dict[str, Any]) -> bool:
     """Whether a person said --no-resume-check."""
     return ("resume-check", "no") in [tuple(pair) for pair in order.get("options") or ()]
+
+
+def ended_path(folder: AttemptFolder) -> str:
+    return os.path.join(folder.path, "ended.json")
 
 
 def _nonfinite(watch: Watch) -> dict[str, Any]:

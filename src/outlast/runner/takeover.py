@@ -100,8 +100,9 @@ def _watch(mine: Post, started: dict[str, Any]) -> None:
     status = None if pidfd is None else kernel.status_of(pidfd, child["pid"], child["start_ticks"], STATUS_S)
     swept = watch.sweep()
     end = ending.lost("its runner was gone when it ended")
-    if status is not None and ending.of_status(status) != LEFT_AT_THE_GATE:
-        end = ending.of_status(status)
+    seen = mine.noted_end() if status is None else ending.of_status(status)
+    if seen is not None and seen != LEFT_AT_THE_GATE:
+        end = seen
     mine.end(end, watch, started, swept=swept)
 
 
