@@ -87,6 +87,21 @@ def test_r12_weights_that_are_no_numbers_are_no_result(ended: Ended) -> None:
     assert found.why.startswith("checkpoint-20 is not finite (not finite: model.safetensors: ")
 
 
+def test_r9_what_another_run_left_in_the_folder_proves_nothing_and_spoils_nothing(ended: Ended) -> None:
+    """Its step is higher, and it was there before this run was accepted."""
+    spoil(saved.hugging_face(ended.root, 1000) / "model.safetensors")
+    run = ended.folder.run()
+    files.replace(run.record, {"schema": 1, "made": {"wall_s": time.time()}})
+    found = ended.look()
+    assert (found.worth, found.step, found.cut) == ("unchecked", None, False)
+    assert found.why.startswith("there is no checkpoint of this run in ")
+    os.utime(saved.hugging_face(ended.root, 20))  # a copy keeps the time of its original
+    assert (ended.look().worth, ended.look().step) == ("whole", 20)
+    started = {"schema": 1, "at": {"wall_s": BEGAN_S}, "resumed_from": str(ended.root / "checkpoint-1000")}
+    files.replace(ended.folder.started, started)
+    assert (ended.look().worth, ended.look().step) == ("nonfinite", 1000), "what it went on from is its own"
+
+
 def test_what_is_cut_off_is_torn(ended: Ended) -> None:
     path = saved.hugging_face(ended.root, 20) / "optimizer.pt"
     os.truncate(path, path.stat().st_size // 2)

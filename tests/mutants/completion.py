@@ -81,6 +81,18 @@ COMPLETIONS = (
         (f"{FINAL} -k r14", f"{COMPLETION} -k r14"),
     ),
     Mutant(
+        "anybodys-checkpoint-is-a-proof",
+        "a checkpoint that another run left in the folder proves that this one is complete",
+        (
+            Patch(
+                "work/final.py",
+                "    newest = next((pair for pair in there if _is_own(pair[0], folder)), None)\n",
+                "    newest = next(iter(there), None)\n",
+            ),
+        ),
+        (f"{FINAL} -k r9",),
+    ),
+    Mutant(
         "early-stopping-is-an-interruption",
         "a Hugging Face training that stopped early, as it was told to, is resumed",
         (

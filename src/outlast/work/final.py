@@ -57,10 +57,10 @@ def final(
     until_s = time.monotonic() + within_s
     root = Path(resume.root)
     chosen = [each for each in formats if resume.format in ("auto", each.name)]
-    newest = next(
-        (pair for pair in survey(chosen, root, CANDIDATES_MAX) if pair[0].step is not None), None
-    )  # what tells no step may be anything
-    found = Final("unchecked", why=f"there is no checkpoint in {root}")
+    there = [pair for pair in survey(chosen, root, CANDIDATES_MAX) if pair[0].step is not None]
+    newest = next((pair for pair in there if _is_own(pair[0], folder)), None)
+    strangers = " of this run" if there else ""
+    found = Final("unchecked", why=f"there is no checkpoint{strangers} in {root}")
     if newest is not None:
         found = _of_checkpoint(*newest, folder.run(), within_s)
     if any(each.name == hf_trainer.HuggingFaceFormat.name for each in chosen) and found.worth not in BAD:
@@ -82,6 +82,17 @@ def _of_checkpoint(candidate: Candidate, format_: CheckpointFormat, run: RunFold
         return replace(found, total=told.total)
     why = f"{found.why}, and its training was stopped there, at step {told.step} of {told.total}"
     return replace(found, total=told.total, cut=True, why=why)
+
+
+def _is_own(candidate: Candidate, folder: AttemptFolder) -> bool:
+    """Whether this run made it, or went on from it: another's of a higher step may lie there, and proves nothing."""
+    run, started = folder.run(), files.read(folder.started) or {}
+    if candidate.path == started.get("resumed_from"):
+        return True
+    if candidate.step is not None and manifests.of(run, candidate.step, candidate.path) is not None:
+        return True
+    made = (files.read(run.record) or {}).get("made") or {}
+    return candidate.newest_mtime_ns >= int(float(made.get("wall_s") or 0.0) * 1e9)
 
 
 def _verdict(candidate: Candidate, format_: CheckpointFormat, run: RunFolder, within_s: float) -> Verdict:
