@@ -110,6 +110,27 @@ def test_r16_a_person_who_knows_better_accepts_the_other_base_model_and_that_is_
     assert first is not None, "the first lock stays"
 
 
+def test_r16_what_only_the_adapter_names_is_locked_with_the_first_save_while_it_trains_on(
+    outlast: Bench,
+) -> None:
+    """Nothing in the command tells of a base model: the lock comes from adapter_config.json, before the swap."""
+    models.base(outlast.root / "base")
+    wait = """
+        import time
+        while not os.path.exists(os.environ["OUTLAST_RUN_DIR"] + "/lock.json"):
+            time.sleep(0.05)
+"""
+    run = begin(outlast, LORA, wait.lstrip("\n") + SWAP.lstrip("\n"))
+    shown = outlast.ended(run, 250)
+    assert (shown["outcome"], shown["cause"]) == ("failed", "lock_changed")
+    assert "base_model: " in shown["why"]
+    rows = {row["key"]: row for row in lock(outlast, "show", run.id)["keys"]}
+    assert rows["base_model"]["source"].endswith("/adapter_config.json")
+    assert dict(rows["lora"]["fields"])["r"] == "2"
+    manifests = [files.read(run.manifest(step)) for step in (1, 2)]
+    assert any(each and each["base"] == rows["base_model"]["value"] and each["lock"] for each in manifests)
+
+
 @pytest.mark.parametrize(
     ("after", "outcome", "told"),
     [

@@ -46,7 +46,7 @@ class Subject(NamedTuple):
 def read(subject: Subject, within_s: float) -> Identity:
     """Never raises for what cannot be read: that key is not locked, and says why."""
     deadline = Deadline(within_s)
-    said = declared.read(subject.argv, subject.cwd, deadline)
+    said = declared.read(subject.argv, subject.cwd, deadline, subject.ignored)
     tells = saved.read(subject.checkpoint, deadline) if subject.checkpoint else saved.Told(Identity(()))
     revision = said.said["revision"].value if "revision" in said.said else ""
     layers: list[Traits] = [
@@ -72,12 +72,16 @@ def _declared(said: Declared, subject: Subject, revision: str, deadline: Deadlin
     traits: Traits = [
         (key, NotLocked(f"told in two ways: {why}")) for key, why in said.unclear.items() if "." not in key
     ]
-    if "base_model" in said.said:
-        named = said.said["base_model"]
-        traits += _model(named.value, subject.cwd, named.source, subject.environment, revision, deadline)
-    for key in ("tokenizer", "data"):
-        if key in said.said:
-            value, source = said.said[key]
+    for key in FROM_PATHS:
+        if key not in said.said:
+            continue
+        value, source = said.said[key]
+        path = os.path.normpath(os.path.join(subject.cwd, os.path.expanduser(value)))
+        if declared.is_inside(path, subject.ignored):
+            traits.append((key, NotLocked(f"{value} ({source}) lies where the training saves")))
+        elif key == "base_model":
+            traits += _model(value, subject.cwd, source, subject.environment, revision, deadline)
+        else:
             trait = _path(key, value, subject.cwd, source, subject.environment, deadline)
             traits.insert(0, (key, trait or NotLocked(f"{value} ({source}) is no file or folder here")))
     for name, key, kind in VALUES:

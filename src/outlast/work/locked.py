@@ -103,8 +103,7 @@ def add(run: RunFolder, lock: Lock, identity: Identity, attempt: int, why: str, 
 def present_of(run: RunFolder, spec: Spec, checkpoint: str, before: int) -> Identity:
     """As a start would find it now. What the newest attempt before number `before` told itself still counts: its paths
     are read anew."""
-    teller = newest_begun(run, before)
-    told, told_in = _told(teller) if teller is not None else ({}, "")
+    told, told_in, teller = _told(run, before)
     return read(
         Subject(
             argv=spec.argv,
@@ -113,7 +112,7 @@ def present_of(run: RunFolder, spec: Spec, checkpoint: str, before: int) -> Iden
             given=spec.locking.given,
             told=plain(told),
             told_in=told_in,
-            told_by=f"run.lock in attempt {teller.n}" if teller is not None else "",
+            told_by=f"run.lock in attempt {teller}",
             lineage=spec.lineage or "",
             checkpoint=checkpoint,
             ignored=spec.resume.root.replace("{run_dir}", run.path) if spec.resume is not None else "",
@@ -163,12 +162,12 @@ def environment_of(run: RunFolder) -> Mapping[str, str]:
 def _of_attempt(maker: AttemptFolder, spec: Spec, checkpoint: str) -> Identity:
     """What it began with, what it told itself (its paths as they are now), and what the checkpoint tells."""
     began = began_with(maker)
-    told, told_in = _told(maker)
     run = maker.run()
+    told, told_in, teller = _told(run, maker.n + 1)
     later = read(
         Subject(
             (), spec.cwd, environment_of(run), told=plain(told), told_in=told_in,
-            told_by=f"run.lock in attempt {maker.n}", checkpoint=checkpoint,
+            told_by=f"run.lock in attempt {teller}", checkpoint=checkpoint,
         ),
         WITHIN_S,
     )  # fmt: skip
@@ -186,14 +185,19 @@ def _began_with(began: Identity, key: str, trait: Trait) -> bool:
     return bool(path) and any(each.path == path for each in known(began, key))
 
 
-def _told(attempt: AttemptFolder) -> tuple[dict[str, Any], str]:
-    """What a training leaves is its own: nonsense in it tells nothing."""
-    try:
-        record = files.read(attempt.locked) or {}
-    except Damaged:
-        return {}, ""
-    told, folder = record.get("told"), record.get("cwd")
-    return (told if isinstance(told, dict) else {}), (folder if isinstance(folder, str) else "")
+def _told(run: RunFolder, before: int) -> tuple[dict[str, Any], str, int]:
+    """(what, in which folder, by which attempt): the last word below number `before`. One that died before it spoke
+    takes nothing back. What a training leaves is its own: nonsense in it tells nothing. Raises WorldError."""
+    for n in range(before - 1, 0, -1):
+        try:
+            record = files.read(run.attempt(n).locked)
+        except Damaged:
+            continue
+        told = record.get("told") if record is not None else None
+        if record is not None and isinstance(told, dict):
+            folder = record.get("cwd")
+            return told, folder if isinstance(folder, str) else "", n
+    return {}, "", 0
 
 
 def newest_begun(run: RunFolder, before: int) -> AttemptFolder | None:

@@ -21,10 +21,10 @@ from outlast.checkpoints.parts.reading import Deadline
 from outlast.disk import clock, files
 from outlast.disk.layout import AttemptFolder, RunFolder
 from outlast.errors import OK, RefusedError, WorldError
-from outlast.facts import Candidate, Manifest, Moment, Order, RunId, Torn, Unsure, Verdict, Whole
+from outlast.facts import Candidate, Lock, Manifest, Moment, Order, RunId, Torn, Unsure, Verdict, Whole
 from outlast.facts.codec import from_record
 from outlast.seams import CheckpointFormat
-from outlast.work import quiet
+from outlast.work import locked, quiet
 from outlast.work.keep import Retaining
 from outlast.work.survey import survey
 
@@ -144,12 +144,25 @@ class _Settling:
         if [(each.name, each.bytes, each.mtime_ns) for each in marks] != before:
             self._row(candidate, Unsure(("it changed while it was read",)))
             return
-        made = self._manifest(candidate, step, verdict, marks)
+        made = self._manifest(candidate, step, verdict, marks, self._locked(candidate))
         manifests.write(self._run, made)
         log.info("%s: verified in %.1f s (%d bytes)", candidate.path, time.monotonic() - began_s, made.bytes)
         self._note_good(made)
 
-    def _manifest(self, candidate: Candidate, step: int, verdict: Whole, marks: Any) -> Manifest:
+    def _locked(self, candidate: Candidate) -> Lock | None:
+        """The run's lock, which its first checkpoint makes. A save is remembered although its run cannot be locked."""
+        try:
+            lock = locked.newest(self._run)
+            if lock is not None or candidate.newest_mtime_ns < self._since_ns:
+                return lock  # what lies there from before tells nothing of this attempt
+            return locked.made(self._run, locked.spec_of(self._run), candidate.path, self._folder.n + 1)
+        except WorldError as error:
+            self._notes.append(f"not locked: {error}")
+            return None
+
+    def _manifest(
+        self, candidate: Candidate, step: int, verdict: Whole, marks: Any, lock: Lock | None
+    ) -> Manifest:
         return Manifest(
             run=RunId(self._run.id),
             attempt=self._folder.n,
@@ -161,6 +174,8 @@ class _Settling:
             at=from_record(clock.moment(), Moment),
             files=marks,
             notes=verdict.notes,
+            lock=locked.digest(lock) if lock is not None else "",
+            base=locked.base_of(lock) if lock is not None else "",
         )
 
     def _note_good(self, manifest: Manifest) -> None:

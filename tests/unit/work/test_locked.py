@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from outlast.checkpoints.catalog import FORMATS
 from outlast.decide.lock import known
 from outlast.disk import files
+from outlast.disk.clock import moment
 from outlast.disk.layout import RunFolder
 from outlast.errors import Damaged
 from outlast.facts import AttemptId, Locking, Moment, Order, Resume, RunId, Spec
 from outlast.facts.codec import to_record
 from outlast.work import locked
+from outlast.work.settle import settle
 from tests.contract import models
 
 RUN = RunId("r-20260101-000000")
@@ -44,14 +47,21 @@ class Bench:
         """Look as `work/ready` does; `begins`: the training then ran."""
         folder = self.run.attempt(n)
         files.make_directory(folder.path)
-        order = Order(
-            attempt=AttemptId(RUN, n), term=1, argv=self.spec.argv, cwd=self.spec.cwd, env=(), resume=self.spec.resume,
-            target_step=None, stall_limits_s=(), stop_grace_s=1.0, log_bytes_max=1, by_itself=by_itself and n > 1,
-        )  # fmt: skip
-        found = locked.look(folder, order, str(checkpoint) if checkpoint else None)
+        found = locked.look(
+            folder, self.order(n, by_itself=by_itself and n > 1), str(checkpoint) if checkpoint else None
+        )
         if begins and found.refuse is None:
-            files.make_once(folder.started, {"schema": 1})
+            at = (
+                moment()
+            )  # files are dated by a coarser clock: what is saved at once may look older than its start
+            files.make_once(folder.started, {"schema": 1, "at": {**at, "wall_s": at["wall_s"] - 1}})
         return found
+
+    def order(self, n: int, *, by_itself: bool = False) -> Order:
+        return Order(
+            attempt=AttemptId(RUN, n), term=1, argv=self.spec.argv, cwd=self.spec.cwd, env=(), resume=self.spec.resume,
+            target_step=None, stall_limits_s=(), stop_grace_s=1.0, log_bytes_max=1, by_itself=by_itself,
+        )  # fmt: skip
 
     def tell(self, n: int, **values: object) -> None:
         record = {"schema": 1, "cwd": str(self.root), "told": values}
@@ -84,6 +94,28 @@ def test_the_lock_is_what_the_attempt_was_that_made_the_first_checkpoint(bench: 
     assert lock is not None
     assert (lock.version, lock.attempt) == (1, 1)
     assert (bench.locked("max_length"), bench.locked("seed")) == ("2048", "3")
+
+
+def test_the_first_save_locks_the_run_while_it_trains_on_and_says_under_which_lock_it_was_made(
+    bench: Bench,
+) -> None:
+    models.base(bench.root / "base")
+    bench.accept("--model_name_or_path", "base")
+    bench.start(1)
+    bench.saved(10)
+    order = bench.order(1)
+    files.replace(bench.run.attempt(1).order(1), {"schema": 1, **to_record(order)})
+    answer = settle(FORMATS, Path(bench.run.attempt(1).path), "order.1.json")
+    assert (answer["verified"], answer["notes"]) == ([10], [])
+    lock = locked.newest(bench.run)
+    assert lock is not None
+    record = files.read(bench.run.manifest(10))
+    assert record is not None
+    assert (record["lock"], record["base"]) == (locked.digest(lock), bench.locked("base_model"))
+    models.change_one_weight(bench.root / "base")
+    bench.saved(20)
+    settle(FORMATS, Path(bench.run.attempt(1).path), "order.1.json")
+    assert locked.newest(bench.run) == lock, "made once"
 
 
 def test_r16_a_base_model_with_one_changed_weight_is_refused_and_shown_by_both_fingerprints(
@@ -209,6 +241,30 @@ def test_nonsense_that_a_training_left_tells_nothing_and_stops_nobody(bench: Ben
     bench.start(1)
     Path(bench.run.attempt(1).locked).write_text(body)
     assert bench.start(2, checkpoint=bench.saved(10)).refuse is None
+
+
+def test_an_attempt_that_died_before_it_spoke_takes_back_nothing_that_was_told(bench: Bench) -> None:
+    bench.accept("--max_length", "4096")  # of its evaluation, say: the training knows better
+    bench.start(1)
+    bench.tell(1, max_length=2048)
+    checkpoint = bench.saved(10)
+    assert bench.start(2, checkpoint=checkpoint).refuse is None
+    assert bench.locked("max_length") == "2048"
+    assert bench.start(3, checkpoint=checkpoint).refuse is None, "the second died at its first import"
+
+
+def test_what_the_training_writes_itself_is_no_part_of_what_it_is(bench: Bench) -> None:
+    """A command that names its own output as its model, or a configuration that it keeps beside its checkpoints."""
+    (bench.root / "out").mkdir()
+    config = bench.root / "out" / "config.json"
+    config.write_text('{"max_length": 1}')
+    bench.accept("--model_name_or_path", "out", "--config", "out/config.json")
+    bench.start(1)
+    checkpoint = bench.saved(10)
+    (bench.root / "out" / "model.safetensors").write_bytes(b"saved since")
+    config.write_text('{"max_length": 2}')
+    assert bench.start(2, checkpoint=checkpoint) == locked.Looked()
+    assert (bench.locked("base_model"), bench.locked("max_length")) == ("", "")
 
 
 def test_what_could_be_read_only_later_is_locked_then(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from outlast.checkpoints import manifest as manifests
 from outlast.checkpoints.catalog import FORMATS
 from outlast.disk import files
 from outlast.disk.layout import RunFolder, Workspace
-from outlast.facts import AttemptId, Manifest, Order, Pins, Resume, Retention, RunId
+from outlast.facts import AttemptId, Manifest, Moment, Order, Pins, Resume, Retention, RunId, Spec
 from outlast.facts.codec import to_record
 from outlast.work.settle import settle
 
@@ -27,6 +27,12 @@ class Training:
     def __init__(self, tmp_path: Path) -> None:
         self.root = tmp_path / "out"
         self.folder: RunFolder = Workspace(str(tmp_path)).run(RUN)
+        spec = Spec(
+            run=RunId(RUN), place="local", backend="local", argv=("true",), cwd="/", made=Moment("b", 0.0, 0.0),
+            origin="test", key="k", resume=Resume(str(self.root)),
+        )  # fmt: skip
+        files.make_directory(self.folder.path)
+        files.replace(self.folder.record, {"schema": 1, **to_record(spec)})
 
     def save(self, step: int, value: float = 1.0) -> Path:
         made = self.root / f"step-{step}"

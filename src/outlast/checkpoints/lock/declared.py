@@ -21,7 +21,7 @@ CONFIG_BYTES_MAX, CONFIG_DEPTH_MAX, CONFIGS_MAX = 256 << 10, 4, 16
 NAMES: dict[str, tuple[str, ...]] = {
     "base_model": (
         "model_name_or_path", "base_model", "base_model_name_or_path", "pretrained_model_name_or_path",
-        "base_model_path", "model_path", "pretrained_model", "pretrained_model_path",
+        "base_model_path", "pretrained_model", "pretrained_model_path",
     ),
     "revision": ("model_revision", "base_model_revision"),
     "tokenizer": ("tokenizer_name_or_path", "tokenizer_name", "tokenizer_path", "tokenizer"),
@@ -57,12 +57,15 @@ class Declared(NamedTuple):
     configs: Pairs
 
 
-def read(argv: Sequence[str], cwd: str, deadline: Deadline) -> Declared:
-    """Options come before what a file says: that is how the frameworks read them."""
+def read(argv: Sequence[str], cwd: str, deadline: Deadline, ignored: str = "") -> Declared:
+    """Options come before what a file says: that is how the frameworks read them. `ignored`: a folder that the training
+    writes itself."""
     options = [(name, Said(value, f"--{name}")) for name, value in options_of(argv)]
     data = {each.value for name, each in options if _KEY_OF.get(name) == "data"}
     files = [
-        (path, body) for path in config_files(argv, cwd, data) if (body := _body(path, deadline)) is not None
+        (path, body)
+        for path in config_files(argv, cwd, data)
+        if not is_inside(path, ignored) and (body := _body(path, deadline)) is not None
     ]
     told = [
         (name, Said(value, os.path.basename(path)))
@@ -79,6 +82,10 @@ def read(argv: Sequence[str], cwd: str, deadline: Deadline) -> Declared:
         {key: why for key, why in {**unclear_in_files, **unclear}.items() if key not in said},
         configs,
     )
+
+
+def is_inside(path: str, folder: str) -> bool:
+    return bool(folder) and f"{path}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def options_of(argv: Sequence[str]) -> Iterator[tuple[str, str]]:
