@@ -961,8 +961,8 @@ THE_LOCK = (
         "R9",
         "another run left its checkpoints in the folder -> nothing begins there unless a person takes them over",
         (
-            RESUME + "r9_beside_the_checkpoints_of_another_run_nothing_begins",
             "tests/live/test_saved.py::test_r9_checkpoints_of_another_run_are_not_mixed_with_ones_own_unless_a_person_says_so",
+            RESUME + "r9_beside_the_checkpoints_of_another_run_nothing_begins",
         ),
         "strangers-are-everybodys",
     ),

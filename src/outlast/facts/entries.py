@@ -3,9 +3,12 @@
 from typing import Literal, TypeAlias
 
 from outlast.facts.fact import Fact
-from outlast.facts.values import (
+from outlast.facts.sights import (
     Candidate,
     Cause,
+    Verdict,
+)
+from outlast.facts.values import (
     Ending,
     Moment,
     Outcome,
@@ -13,7 +16,6 @@ from outlast.facts.values import (
     Priority,
     Proof,
     RunId,
-    Verdict,
     Want,
 )
 
