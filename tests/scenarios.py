@@ -956,6 +956,66 @@ BUGS = (
     ),
 )
 
+SAVED = "tests/live/test_saved.py::test_"
+FULL_DISK = "tests/live/test_full_disk.py::test_"
+MANIFEST = "tests/unit/checkpoints/test_manifest.py::test_"
+PINS = "tests/unit/checkpoints/test_pins.py::test_"
+RETENTION = "tests/unit/decide/test_retention.py::test_"
+OBEDIENCE = "tests/unit/runner/test_obedience.py::test_"
+
+KEPT = (
+    Scenario(
+        "R3",
+        "one bit of a safetensors file flips after it was verified -> torn, moved away, the one before is used",
+        (
+            SAVED
+            + "r3_a_flipped_bit_in_safetensors_is_found_by_the_manifest_and_the_one_before_is_resumed_from",
+            MANIFEST + "r3_one_bit_in_one_of_its_files_is_torn",
+        ),
+        "manifests-are-not-compared",
+    ),
+    Scenario(
+        "R8",
+        "a rotation deletes the last good checkpoint, the new one is half written -> our copy is put back",
+        (
+            SAVED + "r8_a_rotation_that_leaves_only_a_half_written_one_does_not_take_the_last_good_one",
+            PINS + "r8_a_pin_outlives_the_checkpoint_and_can_be_put_back",
+        ),
+        "nothing-is-pinned",
+    ),
+    Scenario(
+        "P6",
+        "a second save to the same file is cut off -> the first is resumed from",
+        (
+            SAVED + "p6_a_second_save_to_the_same_file_that_is_cut_off_leaves_the_first",
+            PINS + "a_single_file_is_never_linked",
+        ),
+        "a-single-file-is-linked",
+    ),
+    Scenario(
+        "P8",
+        "a script ignores the checkpoint it was given -> ended before it gets far, and the run stops with the reason",
+        (
+            SAVED + "p8_a_training_that_begins_anew_is_ended_and_the_run_stops_with_the_reason",
+            OBEDIENCE + "p8_who_begins_at_the_beginning_has_not_obeyed",
+        ),
+        "who-began-anew-goes-on",
+    ),
+    Scenario(
+        "L46",
+        "retention is told to keep none of them -> the last verified ones stay",
+        (RETENTION + "l46_the_last_verified_ones_stay_whatever_the_rules_say",),
+        "the-last-verified-may-go",
+    ),
+    Scenario(
+        "R10, L25",
+        "the disk fills up in torch.save, safetensors, DCP and Lightning -> waited for, no attempt is charged, the "
+        "checkpoint before is resumed from",
+        (FULL_DISK + "r10_a_full_disk_is_waited_for_and_the_checkpoint_before_is_whole",),
+        "a-full-disk-is-any-exit",
+    ),
+)
+
 THE_LOCK = (
     Scenario(
         "R9",
@@ -1086,6 +1146,7 @@ GROUPS: dict[str, tuple[Scenario, ...]] = {
     "Supervisor, runner, place": LOCAL,
     "Trainings": TRAININGS,
     "Progress and hangs": PROGRESS,
+    "What is kept of checkpoints": KEPT,
     "What a run is locked to": THE_LOCK,
     "Completion and losses": ENDS,
     "Found in practice": PRACTICE,

@@ -9,6 +9,7 @@ from tests.mutants.checkpoints import CHECKPOINTS
 from tests.mutants.command import COMMAND
 from tests.mutants.completion import COMPLETIONS, DIVERGENCES, NOTHING_LEFT
 from tests.mutants.hearing import HEARING
+from tests.mutants.keeping import KEEPING
 from tests.mutants.life import LIVES as WHOLE_LIVES
 from tests.mutants.lock import LOCK
 from tests.mutants.patience import PATIENCE
@@ -347,6 +348,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *PATIENCE,
     *PROGRESS,
     *CHECKPOINTS,
+    *KEEPING,
     *LOCK,
     *COMPLETIONS,
     *DIVERGENCES,

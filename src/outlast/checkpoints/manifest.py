@@ -25,6 +25,7 @@ from outlast.facts.codec import from_record, to_record
 
 SCHEMA = 1
 CONTENT = 1
+BYTES_MAX = 256 << 20  # of 200,000 files it has 30 MB
 NAMES_SHOWN = 3
 PAYLOAD = (".distcp", ".bin", ".msgpack", ".metadata", "trainer_state.json")  # besides files of weights
 Mark: TypeAlias = tuple[str, int, int]
@@ -106,13 +107,19 @@ def write(folder: RunFolder, manifest: Manifest) -> None:
 
 
 def of(folder: RunFolder, step: int, path: str) -> Manifest | None:
-    """That of this very checkpoint. One that cannot be read proves nothing, and neither does its damage."""
+    """That of this very checkpoint."""
+    found = at(folder, step)
+    return found if found is not None and found.path == path else None
+
+
+def at(folder: RunFolder, step: int) -> Manifest | None:
+    """Of whatever path. One that cannot be read proves nothing, and neither does its damage."""
+    name = folder.manifest(step)
     try:
-        record = files.read(folder.manifest(step))
-        found = from_record(record, Manifest, folder.manifest(step)) if record is not None else None
+        body = files.read_bytes(name, BYTES_MAX)
+        return from_record(files.decode(body, name), Manifest, name) if body is not None else None
     except (Damaged, WorldError):
         return None
-    return found if found is not None and found.path == path else None
 
 
 def _change(mark: FileMark, now: tuple[int, int] | None, path: str, deadline: Deadline) -> str:

@@ -60,6 +60,18 @@ def drop(root: Path, step: int) -> None:
             copies.discard(trashed)
 
 
+def sweep(root: Path) -> None:
+    """Copies of which nobody knows what they should be: whoever made them was killed before he could say. Raises
+    WorldError."""
+    try:
+        names = os.listdir(_folder(root))
+    except OSError:
+        return  # there is none, or nobody may look
+    for name in names:
+        if name.isdecimal() and not os.path.lexists(_record(root, int(name))):
+            drop(root, int(name))
+
+
 def put_back(root: Path, pin: Pin, copy_max: int) -> Path:
     """Give it its own name again, which must be free. Raises copies.NoRoom, WorldError."""
     source, target = path_of(root, pin), root / os.path.basename(pin.manifest.path)

@@ -23,9 +23,13 @@ from outlast.work.survey import newest_first, survey
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Sequence
+
+    from outlast.facts import Candidate, Verdict
 
 
 NAMED = ("restore",)
+FINITE, LOADED = 2, 3
 
 
 def add_checkpoint(parser: Parser) -> None:
@@ -41,8 +45,12 @@ def add_checkpoint(parser: Parser) -> None:
     parser.add_argument(
         "--level",
         type=int,
-        choices=(0, 1, 2),
-        help="0 structure (ls), 1 also content by its checksums, 2 also finite weights (verify, next)",
+        choices=(0, 1, 2, 3),
+        help="0 structure (ls), 1 also content by its checksums, 2 also finite weights (verify, next), 3 also loads, "
+        "in a process with limits (verify)",
+    )
+    parser.add_argument(
+        "--python", metavar="PROGRAM", default=sys.executable, help="verify --level 3: the training's Python"
     )
     parser.add_argument(
         "--keep", metavar="N", type=positive, help="gc: the last N (default: retention in outlast.yaml)"
@@ -53,6 +61,7 @@ def add_checkpoint(parser: Parser) -> None:
         "outlast checkpoint ls out/",
         "outlast checkpoint verify out/checkpoint-500",
         "outlast checkpoint verify @last --json | jq '.[] | select(.verdict != \"whole\")'",
+        "outlast checkpoint verify out/checkpoint-500 --level 3 --python /envs/train/bin/python",
         "outlast checkpoint next big",
         "outlast checkpoint accept out/checkpoint-700",
         "outlast checkpoint restore out/ checkpoint-700",
@@ -82,13 +91,22 @@ def checkpoint(arguments: Namespace) -> int:
 
         return keeping.act(arguments, target)
     level = arguments.level if arguments.level is not None else 0 if what == "ls" else 2
+    if level == LOADED and what != "verify":
+        raise UserError("checkpoint: --level 3 loads what is there, and belongs to `verify`")
     if what == "next":
         return _next(target, level, as_json=arguments.json)
-    return _list(target, level, as_json=arguments.json, is_verdict=what == "verify")
+    judged = targets.judge(target, targets.found_at(target.path), min(level, FINITE))
+    if level == LOADED:
+        from outlast.work import load
+
+        limits = load.Limits(arguments.python)
+        judged = [(candidate, load.loaded(verdict, candidate.path, limits)) for candidate, verdict in judged]
+    return _list(target, judged, as_json=arguments.json, is_verdict=what == "verify")
 
 
-def _list(target: targets.Target, level: int, *, as_json: bool, is_verdict: bool) -> int:
-    judged = targets.judge(target, targets.found_at(target.path), level)
+def _list(
+    target: targets.Target, judged: Sequence[tuple[Candidate, Verdict]], *, as_json: bool, is_verdict: bool
+) -> int:
     root = targets.root_of(target.path)
     pinned = {pin.manifest.path: pin.by or pin.how for pin in pins.held(root)}
     rows = [table.row(candidate, verdict, pinned.get(candidate.path, "")) for candidate, verdict in judged]

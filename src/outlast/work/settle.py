@@ -214,6 +214,7 @@ class _Settling:
         for pin in pins.held(self._root):
             if not pin.by and pin.manifest.step != newest.step:
                 pins.drop(self._root, pin.manifest.step)
+        pins.sweep(self._root)
 
     def _forget(self, paths: set[str]) -> None:
         """Manifests of checkpoints that are no more, and of which we keep no copy."""
@@ -222,8 +223,8 @@ class _Settling:
             step = int(name.removesuffix(".json"))
             if step in keep:
                 continue
-            record = files.read(self._run.manifest(step))
-            if record is not None and record.get("path") not in paths:
+            found = manifests.at(self._run, step)
+            if found is None or found.path not in paths:
                 files.remove(self._run.manifest(step))
 
     def _show(self) -> None:

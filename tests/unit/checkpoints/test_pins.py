@@ -97,3 +97,10 @@ def test_one_that_is_too_large_to_be_copied_is_refused(tmp_path: Path) -> None:
     with pytest.raises(copies.NoRoom):
         pins.pin(tmp_path, made_of(file), 3)
     assert pins.held(tmp_path) == []
+
+
+def test_a_copy_whose_maker_was_killed_before_he_said_what_it_is_goes(root: Path) -> None:
+    pins.pin(root, made_of(root / "step-5"), MAX)
+    (root / ".outlast" / "pins" / "4" / "step-4").mkdir(parents=True)
+    pins.sweep(root)
+    assert sorted(os.listdir(root / ".outlast" / "pins")) == ["5", "5.json"]

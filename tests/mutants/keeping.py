@@ -1,0 +1,149 @@
+"""Planted bugs of what is remembered and kept of checkpoints. Each is a Mutant as in `registry`."""
+
+from tests.mutants.plant import Mutant, Patch
+
+SAVED, SETTLE, KEEP = (
+    "tests/live/test_saved.py",
+    "tests/unit/work/test_settle.py",
+    "tests/unit/work/test_keep.py",
+)
+MANIFEST, PINS = "tests/unit/checkpoints/test_manifest.py", "tests/unit/checkpoints/test_pins.py"
+RETENTION, OBEDIENCE = "tests/unit/decide/test_retention.py", "tests/unit/runner/test_obedience.py"
+DISK = "tests/live/test_full_disk.py"
+
+KEEPING = (
+    Mutant(
+        "manifests-are-not-compared",
+        "a flipped bit in safetensors is resumed from",
+        (
+            Patch(
+                "checkpoints/manifest.py",
+                "    if found.other and found.same:\n",
+                "    if found.other and found.missing:\n",
+            ),
+        ),
+        (f"{MANIFEST} -k r3", f"{SAVED} -k r3"),
+    ),
+    Mutant(
+        "a-broken-off-save-becomes-the-truth",
+        "the last look after a death makes a new manifest of parts of two saves",
+        (
+            Patch(
+                "work/settle.py",
+                "            verdict = manifests.judged(verdict, known, candidate.path, WITHIN_S)\n",
+                "            pass\n",
+            ),
+        ),
+        (f"{SAVED} -k r3",),
+    ),
+    Mutant(
+        "nothing-is-pinned",
+        "a framework's rotation takes the last good checkpoint",
+        (
+            Patch(
+                "work/settle.py",
+                "        if not self._order.pins.wanted:\n",
+                "        if self._order.pins.wanted:\n",
+            ),
+        ),
+        (f"{SETTLE} -k second_copy", f"{SAVED} -k r8"),
+    ),
+    Mutant(
+        "a-single-file-is-linked",
+        "a save that overwrites its file in place overwrites our copy",
+        (
+            Patch(
+                "checkpoints/pins.py",
+                "may_link=os.path.isdir(manifest.path)",
+                "may_link=True",
+            ),
+        ),
+        (f"{PINS} -k single", f"{SAVED} -k p6"),
+    ),
+    Mutant(
+        "the-old-copy-goes-first",
+        "for a moment there is none, and a full disk leaves it so",
+        (
+            Patch(
+                "work/settle.py",
+                "        newest = max(self._good, key=lambda each: each.step)\n",
+                "        newest = max(self._good, key=lambda each: each.step)\n"
+                "        for old in pins.held(self._root):\n"
+                "            pins.drop(self._root, old.manifest.step)\n",
+            ),
+        ),
+        (f"{SETTLE} -k person_pinned",),
+    ),
+    Mutant(
+        "retention-goes-by-text",
+        "step-9 is kept as newer than step-100",
+        (
+            Patch(
+                "decide/retention.py",
+                "key=lambda each: (each.step, each.path), reverse=True",
+                "key=lambda each: str(each.step), reverse=True",
+            ),
+        ),
+        (f"{RETENTION} -k number",),
+    ),
+    Mutant(
+        "the-last-verified-may-go",
+        "a rule that fits none leaves no checkpoint at all",
+        (
+            Patch(
+                "decide/retention.py",
+                "    if place < max(1, rules.least):\n",
+                "    if place < 0:\n",
+            ),
+        ),
+        (f"{RETENTION} -k l46",),
+    ),
+    Mutant(
+        "what-is-not-verified-counts",
+        "a torn newest one is kept, and the last good one goes",
+        (
+            Patch(
+                "decide/retention.py",
+                "    verified = [each for each in ordered if each.verified]\n",
+                "    verified = list(ordered)\n",
+            ),
+        ),
+        (f"{RETENTION} -k neither_counted",),
+    ),
+    Mutant(
+        "deleted-in-place",
+        "killed in the middle, half of a checkpoint stands under its name",
+        (
+            Patch(
+                "work/keep.py",
+                "    trashed = files.move_to_trash(path, str(root / guard.OWN / pins.TRASH))\n",
+                "    trashed = path\n",
+            ),
+        ),
+        (f"{KEEP} -k killed",),
+    ),
+    Mutant(
+        "who-began-anew-goes-on",
+        "a script that ignores its checkpoint overwrites what it had",
+        (
+            Patch(
+                "runner/obedience.py",
+                "        if step is None or self._first is not None or not self._told:\n",
+                "        if step is None or self._told:\n",
+            ),
+        ),
+        (f"{OBEDIENCE} -k p8", f"{SAVED} -k p8"),
+    ),
+    Mutant(
+        "a-full-disk-is-any-exit",
+        "three attempts die of the same full disk, and the run is over",
+        (
+            Patch(
+                "decide/case.py",
+                '        return self.ending.room is not None and self.ending.room.is_short and self.said != "quota"\n',
+                "self.ending.room.is_short and not self.said",
+            ),
+        ),
+        ("tests/unit/decide/test_endings.py", f"{DISK} -k r10"),
+    ),
+)
