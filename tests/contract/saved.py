@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-MADE_AT, SAVE_S = 3, 50.0
+MADE_AT, SAVE_S = 3, 240.0
 Make = Callable[..., Path]
 
 
@@ -219,8 +219,7 @@ def _committed() -> Path:
 @functools.cache
 def _partitioned(stage: int, health: str) -> Path:
     """By processes of their own: the library changes the one that imports it."""
-    out = shelf() / f"zero-{stage}-{health}"
-    out.mkdir()
+    out = Path(tempfile.mkdtemp(prefix=f"zero-{stage}-{health}-", dir=shelf()))
     script = Path(__file__).with_name("deepspeed_rank.py")
     words = [sys.executable, str(script), str(stage), str(MADE_AT), str(out)]
     ranks = [

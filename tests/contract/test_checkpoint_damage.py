@@ -21,7 +21,7 @@ from outlast.facts import Torn, Unsure, Verdict, Whole
 from outlast.work.survey import survey
 from tests.contract import saved
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 WITHIN_S = 30.0
 STEP = 7
 

@@ -20,7 +20,7 @@ from outlast.work.survey import survey
 from tests.contract import saved
 from tests.contract.test_checkpoint_damage import STEP, WITHIN_S, finite, flip, judge
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 # --- Accelerate ------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from tests.contract import saved
 from tests.contract.test_checkpoint_damage import STEP, judge
 from tests.unit.disk.faults import as_nobody, in_child
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 LATER = 9
 Save = Callable[[Path, int], Path]
 MEMORY_MB, MANY, WITHIN_S = 200, 200_000, 80.0

@@ -23,8 +23,8 @@ from outlast.work.survey import survey
 from tests.contract import saved
 from tests.contract.test_checkpoint_damage import STEP, judge
 
-pytestmark = pytest.mark.slow
-BUSY_S = 0.3
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+BUSY_S = 2.0
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from outlast.checkpoints import manifest as manifests
 from outlast.disk import files
 from tests.contract import models
 from tests.live.test_hang_runs import script
@@ -127,8 +128,8 @@ def test_r16_what_only_the_adapter_names_is_locked_with_the_first_save_while_it_
     rows = {row["key"]: row for row in lock(outlast, "show", run.id)["keys"]}
     assert rows["base_model"]["source"].endswith("/adapter_config.json")
     assert dict(rows["lora"]["fields"])["r"] == "2"
-    manifests = [files.read(run.manifest(step)) for step in (1, 2)]
-    assert any(each and each["base"] == rows["base_model"]["value"] and each["lock"] for each in manifests)
+    made = [*manifests.at(run, 1), *manifests.at(run, 2)]
+    assert any(each.base == rows["base_model"]["value"] and each.lock for each in made)
 
 
 @pytest.mark.parametrize(

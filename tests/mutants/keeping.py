@@ -18,7 +18,7 @@ KEEPING = (
         (
             Patch(
                 "checkpoints/manifest.py",
-                "    if found.other and found.same:\n",
+                "    if found.other and found.untouched:\n",
                 "    if found.other and found.missing:\n",
             ),
         ),
@@ -42,8 +42,8 @@ KEEPING = (
         (
             Patch(
                 "work/settle.py",
-                "        if not self._order.pins.wanted:\n",
-                "        if self._order.pins.wanted:\n",
+                "        if not self._order.pins.wanted or ",
+                "        if self._order.pins.wanted or ",
             ),
         ),
         (f"{SETTLE} -k second_copy", f"{SAVED} -k r8"),
@@ -54,8 +54,8 @@ KEEPING = (
         (
             Patch(
                 "checkpoints/pins.py",
-                "may_link=os.path.isdir(manifest.path)",
-                "may_link=True",
+                "    may_link = os.path.isdir(manifest.path)\n",
+                "    may_link = True\n",
             ),
         ),
         (f"{PINS} -k single", f"{SAVED} -k p6"),
@@ -66,10 +66,10 @@ KEEPING = (
         (
             Patch(
                 "work/settle.py",
-                "        newest = max(self._good, key=lambda each: each.step)\n",
-                "        newest = max(self._good, key=lambda each: each.step)\n"
+                "        newest = self._newest_good()\n",
+                "        newest = self._newest_good()\n"
                 "        for old in pins.held(self._root):\n"
-                "            pins.drop(self._root, old.manifest.step)\n",
+                "            pins.drop(self._root, old.manifest)\n",
             ),
         ),
         (f"{SETTLE} -k person_pinned",),
@@ -80,7 +80,7 @@ KEEPING = (
         (
             Patch(
                 "decide/retention.py",
-                "key=lambda each: (each.step, each.path), reverse=True",
+                "key=lambda each: each.step, reverse=True",
                 "key=lambda each: str(each.step), reverse=True",
             ),
         ),
@@ -116,11 +116,52 @@ KEEPING = (
         (
             Patch(
                 "work/keep.py",
-                "    trashed = files.move_to_trash(path, str(root / guard.OWN / pins.TRASH))\n",
-                "    trashed = path\n",
+                "                    trashed = files.move_to_trash(path, trash)\n",
+                "                    trashed = path\n",
             ),
         ),
         (f"{KEEP} -k killed",),
+    ),
+    Mutant(
+        "parts-of-a-step-go-one-by-one",
+        "of the newest step only some ranks' files are left",
+        (
+            Patch(
+                "work/keep.py",
+                "                    verified=step not in unverified and any(each.finite for each in parts),\n",
+                "                    verified=any(each.finite for each in parts),\n",
+            ),
+        ),
+        (f"{KEEP} -k one_part",),
+    ),
+    Mutant(
+        "the-copy-of-what-is-gone-goes",
+        "an older checkpoint that is left takes the place of the only copy of the last good one",
+        (
+            Patch(
+                "work/settle.py",
+                "or not newest or newest[0].step < last:\n",
+                "or not newest:\n",
+            ),
+            Patch(
+                "work/settle.py",
+                "            if not pin.by and pin.manifest.step < newest[0].step:\n",
+                "            if not pin.by and pin.manifest.step != newest[0].step:\n",
+            ),
+        ),
+        (f"{SETTLE} -k r8",),
+    ),
+    Mutant(
+        "an-evaluation-is-a-new-save",
+        "somebody writes beside old weights, and a healthy training is ended for having saved them",
+        (
+            Patch(
+                "work/settle.py",
+                "        if known is not None and not manifests.has_new_payload(known, marks):\n",
+                "        if known is None:\n",
+            ),
+        ),
+        (f"{SETTLE} -k beside_the_weights",),
     ),
     Mutant(
         "who-began-anew-goes-on",

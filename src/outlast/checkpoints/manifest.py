@@ -8,7 +8,7 @@ files, their times and their hashes (BLAKE3). Refuses to know formats, and when 
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 import blake3
@@ -32,9 +32,11 @@ Mark: TypeAlias = tuple[str, int, int]
 
 
 class Changes(NamedTuple):
-    """Files of weights and state, by name: `same`, `other` (their bytes), `rotten` (other bytes, and by its time nobody
-    wrote it), `missing`. `beside`: files that only accompany them, and are other or missing."""
+    """Files of weights and state, by name: `untouched`; `same`: written anew with the bytes that they had; `other`
+    bytes; `rotten`: other bytes, and by its time nobody wrote it; `missing`. `beside`: files that only accompany them,
+    and are other or missing."""
 
+    untouched: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
     other: tuple[str, ...] = ()
     rotten: tuple[str, ...] = ()
@@ -69,8 +71,9 @@ def changes(manifest: Manifest, path: str, deadline: Deadline) -> Changes:
     for each in manifest.files:
         kind = _change(each, now.get(each.name), os.path.join(path, each.name), deadline)
         is_beside = not _is_payload(each.name or os.path.basename(path))
-        if kind != "same" or not is_beside:
-            found["beside" if is_beside else kind].append(each.name or os.path.basename(path))
+        if kind in ("untouched", "same") and is_beside:
+            continue
+        found["beside" if is_beside else kind].append(each.name or os.path.basename(path))
     return Changes(**{key: tuple(names) for key, names in found.items()})
 
 
@@ -89,10 +92,12 @@ def judged(verdict: Verdict, manifest: Manifest, path: str, within_s: float) -> 
         return Torn(
             (f"{_listed(found.rotten)}: other bytes than were verified, and nobody wrote there since",)
         )
-    if found.missing and found.same:
+    if found.missing and found.untouched:
         return Torn((f"{_listed(found.missing)}: verified once, and not there now",))
-    if found.other and found.same:
-        parts = f"{_listed(found.other)}: other bytes than were verified; {_listed(found.same)}: the same"
+    if found.other and found.untouched:
+        parts = (
+            f"{_listed(found.other)}: other bytes than were verified; {_listed(found.untouched)}: untouched"
+        )
         return Torn((f"{parts}: a save that was broken off, or damage",))
     if found.other or found.missing:
         return _noted(verdict, "saved anew since it was verified")
@@ -100,33 +105,57 @@ def judged(verdict: Verdict, manifest: Manifest, path: str, within_s: float) -> 
     return _noted(Whole(max(verdict.level, CONTENT), verdict.digest, verdict.finite, verdict.notes), *notes)
 
 
+def has_new_payload(before: Manifest, now: tuple[FileMark, ...]) -> bool:
+    """Whether files of weights or state have other bytes, or were written since: not only what accompanies them."""
+    name = os.path.basename(before.path)
+    known = {mark for mark in before.files if _is_payload(mark.name or name)}
+    return {mark for mark in now if _is_payload(mark.name or name)} != known
+
+
+def written_ns(path: str, marks_: Sequence[FileMark]) -> int:
+    """When its files of weights and state were written last; of those that have none, any."""
+    name = os.path.basename(path)
+    payload = [mark.mtime_ns for mark in marks_ if _is_payload(mark.name or name)]
+    return max(payload or [mark.mtime_ns for mark in marks_], default=0)
+
+
 def write(folder: RunFolder, manifest: Manifest) -> None:
-    """Raises WorldError."""
+    """Beside those of other files of its step. Raises WorldError."""
+    others = [each for each in at(folder, manifest.step) if each.path != manifest.path]
+    keep(folder, manifest.step, [*others, manifest])
+
+
+def keep(folder: RunFolder, step: int, manifests: Sequence[Manifest]) -> None:
+    """These, and no other of that step. Raises WorldError."""
+    if not manifests:
+        files.remove(folder.manifest(step))
+        return
     files.make_directory(folder.checkpoints)
-    files.replace(folder.manifest(manifest.step), {"schema": SCHEMA, **to_record(manifest)})
+    rows = [to_record(each) for each in manifests]
+    files.replace(folder.manifest(step), {"schema": SCHEMA, "manifests": rows})
 
 
 def of(folder: RunFolder, step: int, path: str) -> Manifest | None:
     """That of this very checkpoint."""
-    found = at(folder, step)
-    return found if found is not None and found.path == path else None
+    return next((each for each in at(folder, step) if each.path == path), None)
 
 
-def at(folder: RunFolder, step: int) -> Manifest | None:
-    """Of whatever path. One that cannot be read proves nothing, and neither does its damage."""
+def at(folder: RunFolder, step: int) -> list[Manifest]:
+    """Of that step, of whatever path. What cannot be read proves nothing, and neither does its damage."""
     name = folder.manifest(step)
     try:
         body = files.read_bytes(name, BYTES_MAX)
-        return from_record(files.decode(body, name), Manifest, name) if body is not None else None
-    except (Damaged, WorldError):
-        return None
+        rows = files.decode(body, name).get("manifests") if body is not None else ()
+        return [from_record(row, Manifest, name) for row in rows or ()]
+    except (Damaged, WorldError, TypeError):
+        return []
 
 
 def _change(mark: FileMark, now: tuple[int, int] | None, path: str, deadline: Deadline) -> str:
     if now is None:
         return "missing"
     if now[0] == mark.bytes and _hash(path, deadline) == mark.blake3:
-        return "same"
+        return "untouched" if now == (mark.bytes, mark.mtime_ns) else "same"
     return "rotten" if now == (mark.bytes, mark.mtime_ns) else "other"
 
 

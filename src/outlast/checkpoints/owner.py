@@ -4,6 +4,7 @@ A folder with checkpoints of two trainings is a trap: a framework picks and rota
 to judge what follows from it.
 """
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,12 +24,15 @@ class Owner(NamedTuple):
 
     @property
     def is_at_work(self) -> bool:
-        """As far as its own record tells: a run that cannot be seen is taken for gone."""
+        """As far as its own record tells. One that cannot be seen may be; one whose folder is not there is gone."""
         try:
+            os.lstat(self.run_dir)
             snapshot = files.read(RunFolder(self.run_dir).snapshot)
-        except WorldError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        return snapshot is not None and snapshot.get("phase") != ENDED
+        except (OSError, WorldError):
+            return True
+        return snapshot is None or snapshot.get("phase") != ENDED
 
 
 def of(root: Path) -> Owner | None:

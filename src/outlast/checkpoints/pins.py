@@ -1,10 +1,11 @@
 """Second copies of verified checkpoints, beside them: a framework's own rotation, a person's `rm` and a save that
 overwrites its file in place take the first copy only.
 
-    CHECKPOINTS/.outlast/pins/STEP/NAME     the copy
-    CHECKPOINTS/.outlast/pins/STEP.json     its manifest, and how it was made
+    CHECKPOINTS/.outlast/pins/STEP/NAME          the copy
+    CHECKPOINTS/.outlast/pins/STEP/NAME.json     its manifest, how it was made, and by whom
 
-Made of what a manifest was written for, and compared with it whenever it is used. Refuses to choose what is pinned.
+Made of what a manifest was written for, and compared with it whenever it is used. What a person made only a person
+drops. Refuses to choose what is pinned.
 """
 
 import os
@@ -25,37 +26,42 @@ PINS, TRASH = "pins", "trash"
 def held(root: Path) -> list[Pin]:
     """Newest step first; only those of which the copy is there."""
     found = [pin for pin in _records(root) if os.path.lexists(path_of(root, pin))]
-    return sorted(found, key=lambda pin: pin.manifest.step, reverse=True)
+    return sorted(found, key=lambda pin: (pin.manifest.step, pin.manifest.path), reverse=True)
 
 
 def path_of(root: Path, pin: Pin) -> Path:
-    return _folder(root) / str(pin.manifest.step) / os.path.basename(pin.manifest.path)
+    return _place(root, pin.manifest)
 
 
 def pin(root: Path, manifest: Manifest, copy_max: int, by: str = "") -> Pin:
-    """Raises copies.NoRoom, RefusedError (it is not what was verified any more), WorldError. Pinned already: by the
-    first who did, unless a person wants it now."""
-    for each in held(root):
-        if each.manifest.files == manifest.files and each.manifest.step == manifest.step:
-            return each if each.by or not by else _written(root, Pin(manifest, each.how, by))
-    made = Pin(manifest, "", by)
-    target = path_of(root, made)
-    drop(root, manifest.step)
-    how = copies.duplicate(
-        manifest.path, str(target), may_link=os.path.isdir(manifest.path), copy_max=copy_max
-    )
+    """Raises copies.NoRoom, RefusedError (it is not what was verified any more, or a person has another copy under its
+    name), WorldError. Pinned already: by the first who did, unless a person wants it now."""
+    known = _record_of(root, manifest)
+    target = _place(root, manifest)
+    if known is not None and known.manifest.files == manifest.files and os.path.lexists(target):
+        return known if known.by or not by else _written(root, Pin(manifest, known.how, by))
+    if known is not None and known.by and not by:
+        raise RefusedError(
+            f"{manifest.path}: {known.by} has pinned what stood there before; `unpin` lets go of it"
+        )
+    fresh = target.with_name(f".{target.name}.next")
+    copies.discard(str(fresh))
+    may_link = os.path.isdir(manifest.path)
+    how = copies.duplicate(manifest.path, str(fresh), may_link=may_link, copy_max=copy_max)
     if not _is_current(manifest):  # somebody wrote it meanwhile: what was copied, nobody knows
-        copies.discard(str(target))
+        copies.discard(str(fresh))
         raise RefusedError(f"{manifest.path} is not pinned: it has changed since it was verified")
+    drop(root, manifest)
+    files.move(str(fresh), str(target))
     return _written(root, Pin(manifest, how, by))
 
 
-def drop(root: Path, step: int) -> None:
-    """Our own copy of a checkpoint, and no longer needed: through the trash. Raises WorldError."""
-    record, folder = _record(root, step), _folder(root) / str(step)
-    files.remove(str(record))
-    if os.path.lexists(folder):
-        trashed = files.move_to_trash(str(folder), str(root / OWN / TRASH))
+def drop(root: Path, manifest: Manifest) -> None:
+    """Our own copy of it, no longer needed: through the trash. Raises WorldError."""
+    target = _place(root, manifest)
+    files.remove(f"{target}.json")
+    if os.path.lexists(target):
+        trashed = files.move_to_trash(str(target), str(root / OWN / TRASH))
         if trashed is not None:
             copies.discard(trashed)
 
@@ -63,42 +69,55 @@ def drop(root: Path, step: int) -> None:
 def sweep(root: Path) -> None:
     """Copies of which nobody knows what they should be: whoever made them was killed before he could say. Raises
     WorldError."""
-    try:
-        names = os.listdir(_folder(root))
-    except OSError:
-        return  # there is none, or nobody may look
-    for name in names:
-        if name.isdecimal() and not os.path.lexists(_record(root, int(name))):
-            drop(root, int(name))
+    for step in _steps(root):
+        folder = root / OWN / PINS / step
+        for name in _listed(folder):
+            is_record = name.endswith(".json") and os.path.lexists(folder / name.removesuffix(".json"))
+            if not is_record and not os.path.lexists(folder / f"{name}.json"):
+                trashed = files.move_to_trash(str(folder / name), str(root / OWN / TRASH))
+                if trashed is not None:
+                    copies.discard(trashed)
 
 
 def put_back(root: Path, pin: Pin, copy_max: int) -> Path:
     """Give it its own name again, which must be free. Raises copies.NoRoom, WorldError."""
     source, target = path_of(root, pin), root / os.path.basename(pin.manifest.path)
-    copies.duplicate(str(source), str(target), may_link=source.is_dir(), copy_max=copy_max)
+    copies.duplicate(
+        str(source),
+        str(target),
+        may_link=source.is_dir(),
+        copy_max=copy_max,
+        made_in=str(root / OWN / TRASH),
+    )
     return target
 
 
 def _written(root: Path, pin: Pin) -> Pin:
-    files.replace(str(_record(root, pin.manifest.step)), {"schema": SCHEMA, **to_record(pin)})
+    files.replace(f"{path_of(root, pin)}.json", {"schema": SCHEMA, **to_record(pin)})
     return pin
 
 
 def _records(root: Path) -> Iterator[Pin]:
+    for step in _steps(root):
+        folder = root / OWN / PINS / step
+        for name in _listed(folder):
+            if name.endswith(".json") and not name.startswith("."):
+                found = _read(str(folder / name))
+                if found is not None:
+                    yield found
+
+
+def _record_of(root: Path, manifest: Manifest) -> Pin | None:
+    return _read(f"{_place(root, manifest)}.json")
+
+
+def _read(path: str) -> Pin | None:
+    """A copy of which nobody can say what it should be is none."""
     try:
-        names = os.listdir(_folder(root))
-    except OSError:
-        return  # there is none, or nobody may look
-    for name in names:
-        if not name.endswith(".json") or name.startswith("."):
-            continue
-        path = str(_folder(root) / name)
-        try:
-            record = files.read(path)
-            if record is not None:
-                yield from_record(record, Pin, path)
-        except (Damaged, WorldError):
-            continue  # a copy of which nobody can say what it should be is none
+        body = files.read_bytes(path, manifests.BYTES_MAX)
+        return from_record(files.decode(body, path), Pin, path) if body is not None else None
+    except (Damaged, WorldError):
+        return None
 
 
 def _is_current(manifest: Manifest) -> bool:
@@ -108,9 +127,16 @@ def _is_current(manifest: Manifest) -> bool:
         return False
 
 
-def _folder(root: Path) -> Path:
-    return root / OWN / PINS
+def _place(root: Path, manifest: Manifest) -> Path:
+    return root / OWN / PINS / str(manifest.step) / os.path.basename(manifest.path)
 
 
-def _record(root: Path, step: int) -> Path:
-    return _folder(root) / f"{step}.json"
+def _steps(root: Path) -> list[str]:
+    return [name for name in _listed(root / OWN / PINS) if name.isdecimal()]
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []  # there is none, or nobody may look

@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from outlast.checkpoints import guard, pins
+from outlast.checkpoints import guard, owner, pins
 from outlast.checkpoints import manifest as manifests
 from outlast.checkpoints.parts.faults import Broken, Unknown
 from outlast.checkpoints.parts.reading import Deadline
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outlast.cli.checkpoint_targets import Target
+    from outlast.decide.retention import Fate
+    from outlast.seams import CheckpointFormat
 
 HEAD = ["STEP", "", "SIZE", "NAME", "WHY"]
 LEVEL = 2
@@ -73,7 +75,7 @@ def _unpin(target: Target) -> int:
     if not found:
         raise NotFound(f"{target.path} is not pinned")
     for pin in found:
-        pins.drop(root, pin.manifest.step)
+        pins.drop(root, pin.manifest)
     print(f"outlast: {target.path} has no second copy any more", file=sys.stderr)
     return OK
 
@@ -83,7 +85,8 @@ def _gc(arguments: Namespace, target: Target) -> int:
     if not root.is_dir() or targets.root_of(root) != root:
         raise UserError(f"checkpoint gc: name the folder in which the checkpoints lie, not {root}")
     rules = _rules(arguments, target)
-    if target.run is None:
+    whose = owner.of(root)
+    if whose is None or not whose.is_at_work:
         _refuse_if_in_use(root)
     good, others = _sorted_out(target)
     kept = Retaining(root, rules, target.run).keep(good, others, dry=arguments.dry_run)
@@ -119,9 +122,11 @@ def _refuse_if_in_use(root: Path) -> None:
     user = guard.user_of(root)
     if user is not None:
         raise RefusedError(f"{root}: process {user} has a file open there: nothing is removed")
-    newest_ns = max(
-        (mark[2] for mark in manifests.marks(str(root)) if not mark[0].startswith(guard.OWN)), default=0
-    )
+    try:
+        marks = manifests.marks(str(root))
+    except OSError as error:
+        raise RefusedError(f"{error.filename or root}: {error.strerror}: nothing is removed") from error
+    newest_ns = max((mark[2] for mark in marks if not mark[0].startswith(guard.OWN)), default=0)
     age_s = time.time() - newest_ns / 1e9
     if age_s < YOUNG_S:
         raise RefusedError(
@@ -135,16 +140,22 @@ def _sorted_out(target: Target) -> tuple[list[Manifest], list[tuple[str, int]]]:
     for candidate, format_ in survey(target.formats, target.path, targets.CANDIDATES_MAX):
         if candidate.step is None:
             continue
-        known = targets.known(target, candidate)
-        if known is not None and known.finite is not False and manifests.is_current(known, candidate.path):
-            good.append(known)
-            continue
-        ((_, verdict),) = targets.judge(target, [(candidate, format_)], LEVEL)
-        if _is_good(verdict):
-            good.append(_made(target, candidate, verdict, hashed=False))
-        else:
-            others.append((candidate.path, candidate.step))
+        try:
+            good.append(_good(target, candidate, format_))
+        except (OSError, RefusedError):
+            others.append((candidate.path, candidate.step))  # what cannot be looked at stays
     return good, others
+
+
+def _good(target: Target, candidate: Candidate, format_: CheckpointFormat) -> Manifest:
+    """Raises RefusedError, OSError: it is not, or nobody can say."""
+    known = targets.known(target, candidate)
+    if known is not None and known.finite is not False and manifests.is_current(known, candidate.path):
+        return known
+    ((_, verdict),) = targets.judge(target, [(candidate, format_)], LEVEL)
+    if not _is_good(verdict):
+        raise RefusedError(f"{candidate.path}: {_said(candidate, verdict)}")
+    return _made(target, candidate, verdict, hashed=False)
 
 
 def _is_good(verdict: Verdict) -> bool:
@@ -181,30 +192,27 @@ def _said(candidate: Candidate, verdict: Verdict) -> str:
 
 
 def _record(kept: Kept, sizes: dict[str, int]) -> list[dict[str, Any]]:
-    gone = {path for path, _ in kept.removed}
     return [
         {
-            "path": each.path,
             "step": each.step,
+            "paths": list(each.paths),
             "keep": each.keeps,
-            "removed": each.path in gone,
+            "removed": set(each.paths) <= set(kept.removed),
             "reasons": list(each.reasons),
-            "bytes": sizes.get(each.path),
+            "bytes": _size(each, sizes),
         }
         for each in kept.fates
     ]
 
 
 def _show(kept: Kept, sizes: dict[str, int], *, dry: bool) -> None:
-    gone = {path for path, _ in kept.removed}
     rows, freed = [], 0
     for each in kept.fates:
-        freed += 0 if each.keeps else sizes.get(each.path, 0)
-        fate = (
-            "keep" if each.keeps else "would go" if dry else "removed" if each.path in gone else "NOT removed"
-        )
-        size = words.size(sizes[each.path]) if each.path in sizes else "-"
-        rows.append([str(each.step), fate, size, os.path.basename(each.path), ", ".join(each.reasons)])
+        freed += 0 if each.keeps else _size(each, sizes)
+        is_gone = set(each.paths) <= set(kept.removed)
+        fate = "keep" if each.keeps else "would go" if dry else "removed" if is_gone else "NOT removed"
+        names = ", ".join(os.path.basename(path) for path in each.paths)
+        rows.append([str(each.step), fate, words.size(_size(each, sizes)), names, ", ".join(each.reasons)])
     if rows:
         sys.stdout.write(words.table([HEAD, *rows]))
     going = sum(not each.keeps for each in kept.fates)
@@ -214,6 +222,10 @@ def _show(kept: Kept, sizes: dict[str, int], *, dry: bool) -> None:
     )
     for note in kept.notes:
         print(f"outlast: {note}", file=sys.stderr)
+
+
+def _size(fate: Fate, sizes: dict[str, int]) -> int:
+    return sum(sizes.get(path, 0) for path in fate.paths)
 
 
 @contextmanager

@@ -32,8 +32,9 @@ def choose(found: Sequence[tuple[Candidate, Verdict]], ever_had_checkpoint: bool
     if chosen is not None:
         return Choice(chosen, tuple(reasons))
     if ordered:
-        way_out = "`outlast checkpoint accept PATH` resumes from one all the same"
-        return Choice(None, tuple(reasons), f"{NO_VALID_CHECKPOINT}: {'; '.join(reasons)} ({way_out})")
+        is_ours = not all(isinstance(verdict, Foreign) for _, verdict in ordered)
+        way_out = " (`outlast checkpoint accept PATH` resumes from one all the same)" if is_ours else ""
+        return Choice(None, tuple(reasons), f"{NO_VALID_CHECKPOINT}: {'; '.join(reasons)}{way_out}")
     if ever_had_checkpoint:
         why = "this run had checkpoints, and none is there now"
         return Choice(None, (why,), f"{NO_VALID_CHECKPOINT}: {why}")

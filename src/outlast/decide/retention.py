@@ -10,11 +10,12 @@ from outlast.facts import Fact, Retention
 
 
 class Saved(Fact):
-    """A checkpoint as retention sees it. `verified`: whole, its weights finite, and as it was when that was found.
+    """A step as retention sees it, with all that was saved of it (a file for each rank, model and optimizer apart): it
+    stays or goes as a whole. `verified`: all of it whole, its weights finite, and as it was when that was found.
     `value` of the metric that `best` names. `holds`: why it must stay (pinned, a run resumes from it, ...)."""
 
-    path: str
     step: int
+    paths: tuple[str, ...]
     verified: bool
     age_s: float = 0.0
     value: float | None = None
@@ -24,15 +25,15 @@ class Saved(Fact):
 class Fate(Fact):
     """`keeps` False: it may be removed. `reasons` for people."""
 
-    path: str
     step: int
+    paths: tuple[str, ...]
     keeps: bool
     reasons: tuple[str, ...]
 
 
 def fates(found: Sequence[Saved], rules: Retention) -> tuple[Fate, ...]:
-    """Newest step first, by number."""
-    ordered = sorted(found, key=lambda each: (each.step, each.path), reverse=True)
+    """Newest step first, by number. Each step stands once in `found`."""
+    ordered = sorted(found, key=lambda each: each.step, reverse=True)
     verified = [each for each in ordered if each.verified]
     best = _best(verified, rules)
     return tuple(_fate(each, verified, best, rules) for each in ordered)
@@ -41,7 +42,7 @@ def fates(found: Sequence[Saved], rules: Retention) -> tuple[Fate, ...]:
 def _fate(each: Saved, verified: Sequence[Saved], best: Saved | None, rules: Retention) -> Fate:
     if not each.verified:
         return Fate(
-            each.path, each.step, True, ("not verified: nobody knows what would be lost", *each.holds)
+            each.step, each.paths, True, ("not verified: nobody knows what would be lost", *each.holds)
         )
     place = verified.index(each)
     reasons = list(each.holds)
@@ -51,8 +52,8 @@ def _fate(each: Saved, verified: Sequence[Saved], best: Saved | None, rules: Ret
     if not reasons and rules == Retention(least=rules.least):
         reasons.append("no rule says which may go")
     if reasons:
-        return Fate(each.path, each.step, True, tuple(reasons))
-    return Fate(each.path, each.step, False, (_passed(rules),))
+        return Fate(each.step, each.paths, True, tuple(reasons))
+    return Fate(each.step, each.paths, False, (_passed(rules),))
 
 
 def _ruled(each: Saved, place: int, best: Saved | None, rules: Retention) -> list[str]:

@@ -35,14 +35,16 @@ class NoRoom(WorldError):
     """It could only be copied, and that is more than may be used."""
 
 
-def duplicate(source: str, target: str, *, may_link: bool, copy_max: int) -> str:
+def duplicate(source: str, target: str, *, may_link: bool, copy_max: int, made_in: str | None = None) -> str:
     """How it was made, by its dearest part. `copy_max`: bytes that may be copied, of which three times as many must be
-    free. Raises NoRoom, WorldError; then there is no `target`."""
+    free. `made_in`: the folder in which it gets its name only once it is whole (its own). Raises NoRoom, WorldError;
+    then there is no `target`."""
     if os.path.lexists(target):
         raise WorldError(f"{target} is there already: nothing is overwritten")
     folder, name = os.path.split(target)
-    files.make_directory(folder)
-    staging = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    for each in (folder, made_in or folder):
+        files.make_directory(each)
+    staging = os.path.join(made_in or folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     how = _Copying(folder, may_link, copy_max)
     try:
         how.all_of(source, staging)
@@ -72,11 +74,12 @@ def discard(path: str) -> str:
 class _Copying:
     def __init__(self, folder: str, may_link: bool, copy_max: int) -> None:
         self._folder, self._may_link, self._copy_max = folder, may_link, copy_max
-        self._copied = 0
+        self._is_allowed = False
         self.dearest = CLONED
 
     def all_of(self, source: str, target: str) -> None:
-        """Raises OSError, NoRoom. Links are followed: what they point to is what would be lost."""
+        """Raises OSError, NoRoom, WorldError. Links to files are followed: what they point to is what would be lost."""
+        self._source = source
         if not os.path.isdir(source):
             self._file(source, target)
             return
@@ -84,8 +87,11 @@ class _Copying:
         for inside, folders, names in os.walk(source, onerror=_refuse):
             there = os.path.join(target, os.path.relpath(inside, source))
             for name in folders:
-                if not os.path.islink(os.path.join(inside, name)):
-                    os.mkdir(os.path.join(there, name), files.DIRECTORY_MODE)
+                if os.path.islink(os.path.join(inside, name)):
+                    raise WorldError(
+                        f"{os.path.join(inside, name)}: a link to a folder, whose files are not copied"
+                    )
+                os.mkdir(os.path.join(there, name), files.DIRECTORY_MODE)
             for name in names:
                 if os.path.isfile(os.path.join(inside, name)):
                     self._file(os.path.join(inside, name), os.path.join(there, name))
@@ -126,27 +132,37 @@ class _Copying:
 
     def _copied_whole(self, source: str, target: str) -> str:
         with open(source, "rb") as read:
-            size = os.fstat(read.fileno()).st_size
-            self._need(source, size)
+            self._need_room_for_all()
             with open(target, "xb") as written:
                 shutil.copyfileobj(read, written, PIECE)
                 written.flush()
                 _keep_times(read.fileno(), written.fileno())
                 os.fsync(written.fileno())
-        self._copied += size
         return COPIED
 
-    def _need(self, source: str, size: int) -> None:
-        if self._copied + size > self._copy_max:
-            raise NoRoom(f"{source}: only {self._copy_max} bytes may be copied (pins.copy_max)")
+    def _need_room_for_all(self) -> None:
+        """Before the first byte, for the whole of it: where one file has to be copied, the others may have to be."""
+        if self._is_allowed:
+            return
+        size = sum(os.stat(path).st_size for path in _files(self._source))
+        if size > self._copy_max:
+            raise NoRoom(f"{self._source}: only {self._copy_max} bytes may be copied (pins.copy_max)")
         found = os.statvfs(self._folder)
         if found.f_bavail * found.f_frsize < SPARE * size:
-            raise NoRoom(f"{source}: its file system has not {SPARE} times its size free")
+            raise NoRoom(f"{self._source}: its file system has not {SPARE} times its size free")
+        self._is_allowed = True
 
 
 def _keep_times(read: int, written: int) -> None:
     found = os.fstat(read)
     os.utime(written, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def _files(path: str) -> Iterator[str]:
+    if not os.path.isdir(path):
+        yield path
+    for inside, _, names in os.walk(path):
+        yield from (each for name in names if os.path.isfile(each := os.path.join(inside, name)))
 
 
 def _folders(path: str) -> Iterator[str]:

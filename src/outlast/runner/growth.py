@@ -66,7 +66,8 @@ class Growth:
 
 
 def size(root: str) -> tuple[int, int]:
-    """(bytes, newest mtime in ns) of all files below, as far as they can be seen, but for what is ours."""
+    """(bytes of all files, newest mtime in ns) below, as far as they can be seen, but for what is ours. Of too many
+    files the root's own entries are seen at least."""
     total = newest = seen = 0
     folders = [root]
     while folders and seen < ENTRIES_MAX:
@@ -78,6 +79,7 @@ def size(root: str) -> tuple[int, int]:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
+                        newest = max(newest, entry.stat(follow_symlinks=False).st_mtime_ns)
                     else:
                         found = entry.stat(follow_symlinks=False)
                         total, newest = total + found.st_size, max(newest, found.st_mtime_ns)

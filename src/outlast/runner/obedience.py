@@ -38,7 +38,10 @@ class Obedience:
             self.note = f"it went on from step {step}, earlier than step {self._told} as it was told"
 
     def hear_saved(self, steps: Iterable[int]) -> None:
-        """Checkpoints that this attempt has made, and that are whole."""
+        """Checkpoints that this attempt has made, and that are whole. Of one that reported its own first step they
+        prove nothing."""
+        if self._first is not None:
+            return
         early = min(steps, default=self._told)
         if early < self._told and early <= self._told // AFRESH_SAVED and not self.found:
             self.found = f"it saved step {early}, and it was told to go on from step {self._told}"

@@ -62,6 +62,8 @@ class Saves:
         if marks is None:
             return
         is_settled, self._seen = is_said or marks == self._seen, marks
+        if is_said:
+            self._settled = None  # also where the folder has too many files for its marks to tell
         if not self._is_new(marks):
             self._new_since_s = None
             return
@@ -115,7 +117,11 @@ class Saves:
             self.note = "checkpoints could not be verified: see runner.log"
             self._words.say(f"settling failed: {child.output[-2000:].decode('utf-8', 'replace').strip()}")
             return
-        self._settled, self.answer = self._tried, answer
+        self.answer = answer
+        if answer.get("again"):  # somebody still wrote there, or looked at it
+            self._not_before_s = now_s + RESTLESS_S
+        else:
+            self._settled = self._tried
         self.note = "; ".join(str(each) for each in answer.get("notes") or ())
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from outlast.checkpoints import guard
+from outlast.checkpoints import guard, owner
 from outlast.checkpoints import manifest as manifests
 from outlast.checkpoints.formats import hf_trainer
 from outlast.checkpoints.parts import trainer_state
@@ -91,6 +91,9 @@ def _is_own(candidate: Candidate, folder: AttemptFolder) -> bool:
         return True
     if candidate.step is not None and manifests.of(run, candidate.step, candidate.path) is not None:
         return True
+    whose = owner.of(Path(candidate.path).parent)
+    if whose is not None and whose.run != run.id:
+        return False  # two runs save into one folder, and it is the other's
     made = (files.read(run.record) or {}).get("made") or {}
     return candidate.newest_mtime_ns >= int(float(made.get("wall_s") or 0.0) * 1e9)
 

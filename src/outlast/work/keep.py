@@ -1,7 +1,7 @@
 """Lets go of checkpoints: what `decide/retention` says may go, after a record of it, through the trash.
 
-    CHECKPOINTS/.outlast/removed.jsonl    what went, when, and why; durable before anything is touched
     CHECKPOINTS/.outlast/trash/           what is being deleted: renamed first, so that nobody sees half of one
+    CHECKPOINTS/.outlast/removed.jsonl    what went, when, and why; durable before anything is deleted
 
 Killed anywhere, the next pass empties the trash. Whoever calls holds the folder's lock. Refuses to choose.
 """
@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from outlast.checkpoints import guard, pins
+from outlast.checkpoints import guard, pins, users
 from outlast.decide.retention import Fate, Saved, fates
-from outlast.disk import attempt as doors
 from outlast.disk import clock, copies, files
 from outlast.disk.layout import RunFolder
 from outlast.errors import WorldError
@@ -26,10 +25,10 @@ REMOVED = "removed.jsonl"
 
 
 class Kept(NamedTuple):
-    """`removed`: (path, why)."""
+    """`removed`: paths that are gone."""
 
     fates: tuple[Fate, ...] = ()
-    removed: tuple[tuple[str, str], ...] = ()
+    removed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -42,8 +41,8 @@ class Retaining:
     def keep(
         self, good: Sequence[Manifest], others: Sequence[tuple[str, int]] = (), *, dry: bool = False
     ) -> Kept:
-        """`good` are verified; `others` (path, step) are not, and stay. Raises WorldError: nothing was deleted that is
-        not in the record."""
+        """`good` are verified; `others` (path, step) are not, and stay, with all of their step. Raises WorldError:
+        nothing was deleted that is not in the record."""
         if not dry:
             empty_trash(self._root)
         if self._rules is None:
@@ -52,46 +51,73 @@ class Retaining:
         going = [each for each in decided if not each.keeps]
         if dry or not going:
             return Kept(decided)
-        _record(self._root, going, str(self._run.id) if self._run else "")
-        notes = [said for each in going if (said := remove(self._root, each.path))]
-        gone = tuple((each.path, each.reasons[0]) for each in going if not os.path.lexists(each.path))
-        return Kept(decided, gone, tuple(notes))
+        return self._let_go(decided, going)
+
+    def _let_go(self, decided: tuple[Fate, ...], going: Sequence[Fate]) -> Kept:
+        """Out of sight, then written down, then deleted: what cannot be moved stays, and was not promised."""
+        trash, notes, moved = str(self._root / guard.OWN / pins.TRASH), list[str](), list[_Moved]()
+        for fate in going:
+            for path in fate.paths:
+                try:
+                    trashed = files.move_to_trash(path, trash)
+                except WorldError as error:
+                    notes.append(str(error))
+                    continue
+                if trashed is not None:
+                    moved.append(_Moved(path, trashed, fate))
+        _record(self._root, moved, str(self._run.id) if self._run else "")
+        notes += [said for each in moved if (said := copies.discard(each.trashed))]
+        return Kept(decided, tuple(each.path for each in moved), tuple(notes))
 
     def _saved(self, good: Sequence[Manifest], others: Sequence[tuple[str, int]]) -> list[Saved]:
-        rules = self._rules
+        rules, now_s = self._rules, time.time()
         values = measures.of(self._run, rules.best, good) if rules and rules.best else {}
-        now_s = time.time()
-        found = [
-            Saved(
-                each.path,
-                each.step,
-                verified=True,
-                age_s=now_s - max(mark.mtime_ns for mark in each.files) / 1e9,
-                value=values.get(each.step),
-                holds=self._holds(each.path, each.step),
+        unverified = {step for _, step in others}
+        found = []
+        for step in sorted(unverified | {each.step for each in good}):
+            parts = [each for each in good if each.step == step]
+            paths = [each.path for each in parts] + [path for path, other in others if other == step]
+            written_ns = max((mark.mtime_ns for each in parts for mark in each.files), default=0)
+            found.append(
+                Saved(
+                    step,
+                    tuple(dict.fromkeys(paths)),
+                    verified=step not in unverified and any(each.finite for each in parts),
+                    age_s=now_s - written_ns / 1e9,
+                    value=values.get(step),
+                    holds=self._holds(paths, step),
+                )
             )
-            for each in good
-        ]
-        return found + [Saved(path, step, verified=False) for path, step in others]
+        return found
 
-    def _holds(self, path: str, step: int) -> tuple[str, ...]:
+    def _holds(self, paths: Sequence[str], step: int) -> tuple[str, ...]:
         held = []
         if any(pin.by and pin.manifest.step == step for pin in pins.held(self._root)):
             held.append("pinned by a person")
-        if guard.is_accepted(Path(path)):
-            held.append("accepted by a person")
-        if self._run is not None and path in _resumed_from(self._run):
-            held.append("the run goes on from it")
-        user = guard.user_of(Path(path))
-        if user is not None:
-            held.append(f"process {user} has it open")
-        return tuple(held)
+        real = {os.path.realpath(path) for path in paths}
+        if real & {os.path.realpath(path) for path in users.resumed_from(self._root)}:
+            held.append("a run goes on from it")
+        links = [name for name in _links(self._root, real) if str(self._root / name) not in paths]
+        held += [f"{name} points to it" for name in links]
+        for path in paths:
+            if guard.is_accepted(Path(path)):
+                held.append("accepted by a person")
+            user = guard.user_of(Path(path))
+            if user is not None:
+                held.append(f"process {user} has it open")
+        return tuple(dict.fromkeys(held))
 
 
-def remove(root: Path, path: str) -> str:
-    """What could not be done, "" if it is gone. Raises WorldError: it is where it was."""
-    trashed = files.move_to_trash(path, str(root / guard.OWN / pins.TRASH))
-    return copies.discard(trashed) if trashed is not None else ""
+class _Moved(NamedTuple):
+    path: str
+    trashed: str
+    fate: Fate
+
+
+def _links(root: Path, real: set[str]) -> list[str]:
+    """Names in the folder that lead there."""
+    with os.scandir(root) as entries:
+        return [each.name for each in entries if each.is_symlink() and os.path.realpath(each.path) in real]
 
 
 def empty_trash(root: Path) -> list[str]:
@@ -106,16 +132,16 @@ def empty_trash(root: Path) -> list[str]:
     return [said for name in names if (said := copies.discard(os.path.join(trash, name)))]
 
 
-def _record(root: Path, going: Sequence[Fate], run: str) -> None:
-    """Raises WorldError: then nothing may be deleted."""
+def _record(root: Path, moved: Sequence[_Moved], run: str) -> None:
+    """Raises WorldError: then nothing is deleted, and it lies in the trash."""
     lines = []
-    for each in going:
+    for each in moved:
         entry: Mapping[str, object] = {
             "at": clock.moment(),
             "run": run,
             "path": each.path,
-            "step": each.step,
-            "why": list(each.reasons),
+            "step": each.fate.step,
+            "why": list(each.fate.reasons),
         }
         lines.append(json.dumps(entry).encode() + b"\n")
     path = str(root / guard.OWN / REMOVED)
@@ -127,14 +153,3 @@ def _record(root: Path, going: Sequence[Fate], run: str) -> None:
     finally:
         os.close(fd)
     files.fsync_directory(os.path.dirname(path))
-
-
-def _resumed_from(run: RunFolder) -> set[str]:
-    """By the attempts that are not over."""
-    found = set()
-    for name in sorted(os.listdir(run.attempts)) if os.path.isdir(run.attempts) else []:
-        folder = run.attempt(int(name))
-        started = files.read(folder.started)
-        if started is not None and started.get("resumed_from") and not doors.is_over(folder):
-            found.add(str(started["resumed_from"]))
-    return found

@@ -33,7 +33,8 @@ def of(run: RunFolder | None, name: str, found: Sequence[Manifest]) -> dict[int,
 def _of_attempts(run: RunFolder, name: str) -> dict[int, float]:
     """Of one step the last attempt's counts."""
     values: dict[int, float] = {}
-    for number in sorted(os.listdir(run.attempts)) if os.path.isdir(run.attempts) else []:
+    names = os.listdir(run.attempts) if os.path.isdir(run.attempts) else []
+    for number in sorted(name for name in names if name.isdecimal()):
         body = _bytes(run.attempt(int(number)).metrics)
         for line in body.splitlines():
             row = _json(line)

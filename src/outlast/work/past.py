@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from outlast.checkpoints import manifest as manifests
-from outlast.checkpoints import owner, pins
-from outlast.disk.layout import RunFolder
+from outlast.checkpoints import owner, pins, users
+from outlast.disk.layout import AttemptFolder, RunFolder
 from outlast.errors import WorldError
 from outlast.facts import Candidate, Foreign, Manifest, Pin, Verdict
 from outlast.seams import CheckpointFormat
@@ -69,13 +69,26 @@ class Past:
             return path, [f"resumed from the second copy where it lies: {error}"]
         return str(back), [f"{back}: put back from its second copy"]
 
+    def note_use(self, folder: AttemptFolder, path: str) -> list[str]:
+        """For whoever clears the folder meanwhile."""
+        try:
+            users.note(self._root, folder, path)
+        except WorldError as error:
+            return [str(error)]
+        return []
+
     def _manifest(self, candidate: Candidate) -> Manifest | None:
         pin = self._pins.get(candidate.path)
         if pin is not None:
             return pin.manifest
         if self._run is None or candidate.step is None:
             return None
-        return manifests.of(self._run, candidate.step, candidate.path)
+        known = manifests.of(self._run, candidate.step, candidate.path)
+        if (
+            known is None and self._whose is not None and self._whose.run_dir
+        ):  # taken over, with what was known of it
+            known = manifests.of(RunFolder(self._whose.run_dir), candidate.step, candidate.path)
+        return known
 
 
 def _candidate(path: str, pin: Pin) -> Candidate:

@@ -71,8 +71,8 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
         reasons, refuse = [*reasons, *lock.reasons], lock.refuse
     if path is not None and refuse is None:
         reasons += _out_of_the_way(pair for pair in looked if not past.is_copy(pair[0].path))
-        path, said = past.put_back(path)
-        reasons += said
+        path, said = past.put_back(path) if time.monotonic() < until_s else (path, [])
+        reasons += [*said, *past.note_use(AttemptFolder(str(order_path.parent)), path)]
     return {
         "checkpoint": path,
         "step": choice.candidate.step if choice.candidate else None,
@@ -101,11 +101,11 @@ def look(
 def _verdict(
     candidate: Candidate, format_: CheckpointFormat, level: int, within_s: float, past: Past | None
 ) -> Verdict:
-    if candidate.step is not None and guard.is_accepted(Path(candidate.path)):
-        return Whole(0, notes=("accepted by a person",))
     foreign = past.foreign(candidate) if past is not None else None
     if foreign is not None:
         return foreign
+    if candidate.step is not None and guard.is_accepted(Path(candidate.path)):
+        return Whole(0, notes=("accepted by a person",))
     began_s = time.monotonic()
     verdict = format_.inspect(candidate, level, within_s)
     if past is None or level == 0:

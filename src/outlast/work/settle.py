@@ -21,12 +21,24 @@ from outlast.checkpoints.parts.reading import Deadline
 from outlast.disk import clock, files
 from outlast.disk.layout import AttemptFolder, RunFolder
 from outlast.errors import OK, RefusedError, WorldError
-from outlast.facts import Candidate, Lock, Manifest, Moment, Order, RunId, Torn, Unsure, Verdict, Whole
+from outlast.facts import (
+    Candidate,
+    FileMark,
+    Lock,
+    Manifest,
+    Moment,
+    Order,
+    RunId,
+    Torn,
+    Unsure,
+    Verdict,
+    Whole,
+)
 from outlast.facts.codec import from_record
 from outlast.seams import CheckpointFormat
 from outlast.work import locked, quiet
 from outlast.work.keep import Retaining
-from outlast.work.survey import survey
+from outlast.work.survey import Found, survey
 
 log = logging.getLogger(__name__)
 SCHEMA = 1
@@ -67,7 +79,13 @@ def settle(formats: Sequence[CheckpointFormat], attempt_dir: Path, order_name: s
     lock = files.open_lock(str(root / guard.OWN / LOCK))
     try:
         if not files.try_lock(lock):
-            return {"verified": [], "notes": ["another verifies or clears these checkpoints now"]}
+            note = "another verifies or clears these checkpoints now"
+            return {"verified": [], "notes": [note], "again": True}
+        run = AttemptFolder(str(attempt_dir)).run()
+        whose = owner.of(root)
+        if whose is not None and whose.run != run.id and (whose.is_at_work or not order.resume.take_over):
+            note = f"{root} belongs to run {whose.run}: nothing there is verified, copied or removed for this one"
+            return {"verified": [], "notes": [note]}
         return _Settling(root, order, AttemptFolder(str(attempt_dir))).all_of(found)
     finally:
         os.close(lock)
@@ -81,25 +99,32 @@ class _Settling:
         self._rows: list[dict[str, Any]] = []
         self._good: list[Manifest] = []
         self._notes: list[str] = []
+        self._newest_step = -1
+        self._again = False
 
-    def all_of(self, found: Sequence[tuple[Candidate, CheckpointFormat]]) -> dict[str, Any]:
-        for candidate, format_ in found:
-            if candidate.step is not None:
-                self._one(candidate, candidate.step, format_)
+    def all_of(self, found: Sequence[Found]) -> dict[str, Any]:
+        steps = [
+            (candidate, candidate.step, format_) for candidate, format_ in found if candidate.step is not None
+        ]
+        self._newest_step = max((step for _, step, _ in steps), default=-1)
+        for candidate, step, format_ in steps:
+            self._one(candidate, step, format_)
         if self._good:
             self._pin()
-        kept = Retaining(self._root, self._order.retention, self._run).keep(self._good)
+        good = {each.path for each in self._good}
+        others = [(candidate.path, step) for candidate, step, _ in steps if candidate.path not in good]
+        kept = Retaining(self._root, self._order.retention, self._run).keep(self._good, others)
         self._notes += kept.notes
-        gone = {path for path, _ in kept.removed}
+        gone = set(kept.removed)
         self._rows = [row for row in self._rows if row["path"] not in gone]
-        self._forget({row["path"] for row in self._rows})
+        self._forget({candidate.path for candidate, _, _ in steps} - gone)
         self._show()
-        steps = [each.step for each in self._good if each.path not in gone]
         return {
-            "verified": steps,
+            "verified": [each.step for each in self._good if each.path not in gone],
             "made": sorted(each.step for each in self._good if each.attempt == self._folder.n),
-            "removed": [path for path, _ in kept.removed],
+            "removed": list(kept.removed),
             "notes": self._notes,
+            "again": self._again,
         }
 
     def _one(self, candidate: Candidate, step: int, format_: CheckpointFormat) -> None:
@@ -117,7 +142,7 @@ class _Settling:
     def _is_ours(self, candidate: Candidate) -> bool:
         """Made since this attempt began, or the newest there is: what lies there from earlier is read when it is
         wanted, not beside the training."""
-        return candidate.newest_mtime_ns >= self._since_ns or not (self._good or self._rows)
+        return candidate.newest_mtime_ns >= self._since_ns or candidate.step == self._newest_step
 
     def _look(
         self, candidate: Candidate, step: int, format_: CheckpointFormat, known: Manifest | None
@@ -127,6 +152,7 @@ class _Settling:
         writer = guard.writer_of(Path(candidate.path))
         if writer is not None:
             self._row(candidate, Unsure((f"process {writer} has it open for writing",)))
+            self._again = True
             return
         began_s = time.monotonic()
         before = manifests.marks(candidate.path)
@@ -140,11 +166,13 @@ class _Settling:
             marks = manifests.hashed(candidate.path, Deadline(WITHIN_S))
         except (Unknown, Broken) as error:
             self._row(candidate, Unsure((str(error),)))
+            self._again = True
             return
         if [(each.name, each.bytes, each.mtime_ns) for each in marks] != before:
             self._row(candidate, Unsure(("it changed while it was read",)))
+            self._again = True
             return
-        made = self._manifest(candidate, step, verdict, marks, self._locked(candidate))
+        made = self._manifest(candidate, step, verdict, marks, known)
         manifests.write(self._run, made)
         log.info("%s: verified in %.1f s (%d bytes)", candidate.path, time.monotonic() - began_s, made.bytes)
         self._note_good(made)
@@ -161,11 +189,17 @@ class _Settling:
             return None
 
     def _manifest(
-        self, candidate: Candidate, step: int, verdict: Whole, marks: Any, lock: Lock | None
+        self,
+        candidate: Candidate,
+        step: int,
+        verdict: Whole,
+        marks: tuple[FileMark, ...],
+        known: Manifest | None,
     ) -> Manifest:
+        lock = self._locked(candidate)
         return Manifest(
             run=RunId(self._run.id),
-            attempt=self._folder.n,
+            attempt=self._maker(candidate, marks, known),
             path=candidate.path,
             format=candidate.format,
             step=step,
@@ -177,6 +211,12 @@ class _Settling:
             lock=locked.digest(lock) if lock is not None else "",
             base=locked.base_of(lock) if lock is not None else "",
         )
+
+    def _maker(self, candidate: Candidate, marks: tuple[FileMark, ...], known: Manifest | None) -> int:
+        """The attempt that saved it: not this one where somebody only wrote beside its weights. 0: one before it."""
+        if known is not None and not manifests.has_new_payload(known, marks):
+            return known.attempt
+        return self._folder.n if manifests.written_ns(candidate.path, marks) >= self._since_ns else 0
 
     def _note_good(self, manifest: Manifest) -> None:
         self._rows.append(_row(manifest))
@@ -199,38 +239,52 @@ class _Settling:
         )
 
     def _pin(self) -> None:
-        """The newest good one; ours of before goes only when that stands."""
+        """All of the newest good step; ours of before goes only when that stands. What has a copy and is newer than all
+        that is left is the last of its kind."""
         whose = owner.of(self._root)
         if whose is None or whose.run != self._run.id:
             owner.take(self._root, self._run)
-        if not self._order.pins.wanted:
+        newest = self._newest_good()
+        held = pins.held(self._root)
+        last = max((pin.manifest.step for pin in held if not pin.by), default=-1)
+        if not self._order.pins.wanted or not newest or newest[0].step < last:
             return
-        newest = max(self._good, key=lambda each: each.step)
         try:
-            pins.pin(self._root, newest, self._order.pins.copy_max)
+            for each in newest:
+                pins.pin(self._root, each, self._order.pins.copy_max)
         except (RefusedError, WorldError) as error:
-            self._notes.append(f"unprotected: step {newest.step} has no second copy: {error}")
+            self._notes.append(f"unprotected: step {newest[0].step} has no second copy: {error}")
             return
-        for pin in pins.held(self._root):
-            if not pin.by and pin.manifest.step != newest.step:
-                pins.drop(self._root, pin.manifest.step)
+        for pin in held:
+            if not pin.by and pin.manifest.step < newest[0].step:
+                pins.drop(self._root, pin.manifest)
         pins.sweep(self._root)
+
+    def _newest_good(self) -> list[Manifest]:
+        """What was saved of the newest step of which all is good, its weights looked at; of several names of one file
+        one. Where nobody could look at weights at all, the newest that is whole."""
+        bad = {row["step"] for row in self._rows} - {each.step for each in self._good}
+        bad |= {row["step"] for row in self._rows if row["verdict"] != "whole" or row["finite"] is False}
+        good = [each for each in self._good if each.step not in bad]
+        proven = {each.step for each in good if each.finite}
+        step = max(proven or {each.step for each in good}, default=-1)
+        by_file = {os.path.realpath(each.path): each for each in good if each.step == step}
+        return sorted(by_file.values(), key=lambda each: each.path)
 
     def _forget(self, paths: set[str]) -> None:
         """Manifests of checkpoints that are no more, and of which we keep no copy."""
-        keep = {each.manifest.step for each in pins.held(self._root)}
+        keep = {each.manifest.path for each in pins.held(self._root)} | paths
         for name in _numbered(self._run.checkpoints):
             step = int(name.removesuffix(".json"))
-            if step in keep:
-                continue
             found = manifests.at(self._run, step)
-            if found is None or found.path not in paths:
-                files.remove(self._run.manifest(step))
+            left = [each for each in found if each.path in keep]
+            if len(left) < len(found) or not found:
+                manifests.keep(self._run, step, left)
 
     def _show(self) -> None:
-        how = {each.manifest.step: each.how for each in pins.held(self._root)}
+        how = {each.manifest.path: each.how for each in pins.held(self._root)}
         for row in self._rows:
-            row["pinned"] = how.get(row["step"], "")
+            row["pinned"] = how.get(row["path"], "")
         rows = sorted(self._rows, key=lambda row: row["step"], reverse=True)[:ROWS_SHOWN]
         files.make_directory(self._run.checkpoints)
         record: Mapping[str, Any] = {"schema": SCHEMA, "checkpoints": rows, "notes": self._notes}

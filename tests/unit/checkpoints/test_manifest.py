@@ -57,7 +57,7 @@ def test_r3_one_bit_in_one_of_its_files_is_torn(folder: Path) -> None:
     rewrite(folder / "model.safetensors", b"m" * 99 + b"n")
     verdict = judged(manifest, folder)
     assert isinstance(verdict, Torn)
-    assert "model.safetensors: other bytes than were verified; optimizer.pt: the same" in verdict.reasons[0]
+    assert "model.safetensors: other bytes than were verified; optimizer.pt: untouched" in verdict.reasons[0]
 
 
 def test_a_bit_that_nobody_wrote_is_torn_even_in_a_single_file(tmp_path: Path) -> None:
@@ -143,3 +143,30 @@ def test_a_link_to_nothing_and_a_pipe_are_none_of_its_files(folder: Path) -> Non
     (folder / "dangling").symlink_to(folder / "nowhere")
     os.mkfifo(folder / "pipe")
     assert manifests.marks(str(folder)) == before
+
+
+def test_a_save_of_the_same_step_with_some_equal_parts_is_whole(folder: Path) -> None:
+    """A scheduler's state, or arguments, have the same bytes each time."""
+    manifest = made_of(folder)
+    rewrite(folder / "model.safetensors", b"x" * 100)
+    rewrite(folder / "optimizer.pt", b"o" * 100)
+    assert judged(manifest, folder).notes == ("saved anew since it was verified",)
+
+
+def test_files_of_one_step_have_their_manifests_beside_each_other(tmp_path: Path, folder: Path) -> None:
+    run, other = RunFolder(str(tmp_path / "run")), tmp_path / "optim-step-5.pt"
+    other.write_bytes(b"o")
+    for path in (folder, other):
+        manifests.write(run, made_of(path))
+    assert [each.path for each in manifests.at(run, 5)] == [str(folder), str(other)]
+    manifests.keep(run, 5, [made_of(other)])
+    assert manifests.of(run, 5, str(folder)) is None
+
+
+def test_what_is_written_beside_the_weights_is_no_new_save(folder: Path) -> None:
+    manifest = made_of(folder)
+    (folder / "eval_results.json").write_text("{}")
+    rewrite(folder / "config.json", b"{ }")
+    assert not manifests.has_new_payload(manifest, made_of(folder).files)
+    rewrite(folder / "optimizer.pt", b"o" * 100)
+    assert manifests.has_new_payload(manifest, made_of(folder).files)

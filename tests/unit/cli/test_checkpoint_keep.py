@@ -12,6 +12,7 @@ from outlast.checkpoints import guard, owner, pins
 from outlast.disk import files
 from outlast.errors import NOT_FOUND, OK, REFUSED, TRY_AGAIN, USAGE
 from tests.unit.cli.conftest import Desk
+from tests.unit.work.test_settle import safetensors
 
 RUN = "big-20260101-000000"
 OLD_S = 1_000_000_000.0
@@ -30,7 +31,8 @@ def save(root: Path, step: int) -> Path:
     made = root / f"step-{step}"
     made.mkdir(parents=True)
     np.savez(made / "w.npz", weight=np.full(9, step, np.float32))
-    for path in (made / "w.npz", made):
+    (made / "model.safetensors").write_bytes(safetensors(float(step)))
+    for path in (made / "w.npz", made / "model.safetensors", made):
         os.utime(path, (OLD_S, OLD_S))
     return made
 
@@ -127,7 +129,7 @@ def test_what_is_torn_is_not_pinned_and_of_a_folder_the_newest_that_is_good(desk
 
 
 def test_a_run_s_own_rules_hold_for_its_checkpoints(desk: Desk, root: Path) -> None:
-    desk.add(RUN)
+    desk.add(RUN, phase="running", outcome=None)
     rules = {"type": "Retention", "last": 1, "least": 1}
     resume = {"type": "Resume", "root": str(root), "format": "auto"}
     record = {"schema": 1, "run": RUN, "place": "local", "resume": resume, "retention": rules}
@@ -138,6 +140,21 @@ def test_a_run_s_own_rules_hold_for_its_checkpoints(desk: Desk, root: Path) -> N
     assert names(root) == ["step-100"]
     lines = (root / guard.OWN / "removed.jsonl").read_text().splitlines()
     assert {json.loads(line)["run"] for line in lines} == {RUN}
+
+
+def test_the_folder_of_a_run_that_is_over_is_anybody_s(desk: Desk, root: Path) -> None:
+    desk.add(RUN)
+    owner.take(root, desk.workspace.run(RUN))
+    os.utime(root / "step-9" / "w.npz")
+    code, _, err = desk.run("checkpoint", "gc", str(root), "--keep", "1")
+    assert (code, "something was written there" in err) == (REFUSED, True)
+
+
+def test_a_checkpoint_that_cannot_be_looked_at_stays(desk: Desk, root: Path) -> None:
+    (root / "step-9" / "loop").symlink_to("loop")
+    os.utime(root / "step-9", (OLD_S, OLD_S))
+    assert desk.run("checkpoint", "gc", str(root), "--keep", "1")[0] in (OK, REFUSED)
+    assert "step-100" in names(root)
 
 
 def test_keep_belongs_to_gc(desk: Desk, root: Path) -> None:

@@ -11,7 +11,7 @@ from outlast.facts import Retention
 
 
 def saved(*steps: int, **changed: Any) -> list[Saved]:
-    return [Saved(f"out/step-{step}", step, **{"verified": True, **changed}) for step in steps]
+    return [Saved(step, (f"out/step-{step}",), **{"verified": True, **changed}) for step in steps]
 
 
 def kept(found: Sequence[Saved], rules: Retention) -> list[int]:
@@ -29,15 +29,15 @@ def test_what_one_rule_keeps_is_kept_whatever_the_others_say() -> None:
 
 def test_the_best_of_a_metric_is_kept_and_of_equal_ones_the_newest() -> None:
     values = {100: 0.5, 200: 0.3, 300: 0.3, 400: 0.9}
-    found = [Saved(str(step), step, verified=True, value=value) for step, value in values.items()]
+    found = [Saved(step, (str(step),), verified=True, value=value) for step, value in values.items()]
     assert kept(found, Retention(best="eval_loss", last=1, least=1)) == [400, 300]
     assert kept(found, Retention(best="accuracy", best_is_max=True, last=1, least=1)) == [400]
 
 
 def test_a_value_that_is_no_number_is_never_the_best() -> None:
     found = [
-        Saved("1", 1, verified=True, value=float("nan")),
-        Saved("2", 2, verified=True, value=0.5),
+        Saved(1, ("1",), verified=True, value=float("nan")),
+        Saved(2, ("2",), verified=True, value=0.5),
         *saved(3),
     ]
     assert kept(found, Retention(best="loss", last=1, least=1)) == [3, 2]
@@ -83,15 +83,15 @@ def test_what_goes_is_told_why() -> None:
 CHECKPOINTS = st.lists(
     st.builds(
         Saved,
-        path=st.text("abcdef", min_size=1, max_size=3),
         step=st.integers(0, 50),
+        paths=st.just(("out/a", "out/b")),
         verified=st.booleans(),
         age_s=st.floats(0, 100),
         value=st.none() | st.floats(allow_nan=True),
         holds=st.sampled_from([(), ("pinned",)]),
     ),
     max_size=12,
-    unique_by=lambda each: each.path,
+    unique_by=lambda each: each.step,
 )
 RULES = st.builds(
     Retention,
@@ -107,12 +107,12 @@ RULES = st.builds(
 @given(CHECKPOINTS, RULES)
 def test_whatever_the_rules_enough_verified_ones_stay(found: list[Saved], rules: Retention) -> None:
     decided = fates(found, rules)
-    gone = {(each.path, each.step) for each in decided if not each.keeps}
+    gone = {each.step for each in decided if not each.keeps}
     assert len(decided) == len(found)
     verified = [each for each in found if each.verified]
-    staying = [each for each in verified if (each.path, each.step) not in gone]
+    staying = [each for each in verified if each.step not in gone]
     assert len(staying) >= min(len(verified), max(1, rules.least))
     newest = max((each.step for each in verified), default=None)
     assert newest is None or newest in {each.step for each in staying}
-    assert not any((each.path, each.step) in gone for each in found if each.holds and each.verified)
+    assert not any(each.step in gone for each in found if each.holds and each.verified)
     assert all(each.reasons for each in decided)

@@ -100,16 +100,35 @@ def test_a_full_disk_in_the_middle_leaves_nothing(
     assert list((tmp_path / "pins").iterdir()) == []
 
 
-def test_what_a_link_points_to_is_copied_and_a_link_to_a_folder_is_not_followed(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_what_a_link_points_to_is_copied(folder: Path, tmp_path: Path) -> None:
     (folder / "last.pt").symlink_to(folder / "model.safetensors")
-    (folder / "loop").symlink_to(folder)
     target = tmp_path / "pins" / "5"
     copies.duplicate(str(folder), str(target), may_link=True, copy_max=0)
     assert (target / "last.pt").read_bytes() == b"m" * 100
     assert not (target / "last.pt").is_symlink()
-    assert not (target / "loop").exists()
+
+
+def test_a_link_to_a_folder_is_no_part_that_may_be_left_out(folder: Path, tmp_path: Path) -> None:
+    (folder / "loop").symlink_to(folder)
+    with pytest.raises(WorldError, match="a link to a folder, whose files are not copied"):
+        copies.duplicate(str(folder), str(tmp_path / "pins" / "5"), may_link=True, copy_max=0)
+    assert list((tmp_path / "pins").iterdir()) == []
+
+
+def test_half_made_it_lies_where_nobody_looks(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "rename", killed)
+    monkeypatch.setattr(copies, "discard", killed)
+    with pytest.raises(KeyboardInterrupt):
+        copies.duplicate(
+            str(folder), str(tmp_path / "back"), may_link=True, copy_max=0, made_in=str(tmp_path / "trash")
+        )
+    assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
+    assert len(list((tmp_path / "trash").iterdir())) == 1
 
 
 def test_nothing_is_overwritten(folder: Path, tmp_path: Path) -> None:

@@ -58,3 +58,10 @@ def test_the_checkpoint_that_it_was_told_may_be_saved_again() -> None:
     heard = Obedience(10)
     heard.hear_saved([10])
     assert heard.found == ""
+
+
+def test_of_one_that_reported_its_first_step_checkpoints_prove_nothing() -> None:
+    """Somebody may write into an old folder while it trains: an evaluation, for one."""
+    heard = first(40, 41)
+    heard.hear_saved([10])
+    assert heard.found == ""

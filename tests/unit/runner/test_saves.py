@@ -149,3 +149,17 @@ def test_whoever_hurries_does_not_wait_for_it(words: Words) -> None:
     saves = Saves(program("import time; time.sleep(1000)"), words)
     saves.finish((1, 1), lambda: True)
     assert not busy(saves)
+
+
+def test_what_has_to_be_looked_at_again_is(tmp_path: Path, words: Words) -> None:
+    log = tmp_path / "begun"
+    text = (
+        f"import json, os; os.write(os.open({str(log)!r}, os.O_WRONLY|os.O_CREAT|os.O_APPEND), b'x'); "
+        "print(json.dumps({'verified': [], 'again': True}))"
+    )
+    saves = Saves(program(text), words)
+    for at_s in (0.0, 10.0, 20.0, 100.0):
+        saves.look(at_s, (200, 2))
+        until_done(saves, at_s)
+    saves.finish((200, 2))
+    assert begun(tmp_path) == 3

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from outlast.checkpoints import guard
+from outlast.checkpoints import guard, users
+from outlast.disk.layout import RunFolder
 from outlast.errors import WorldError
 from outlast.facts import Manifest, Retention
 from outlast.work import keep
@@ -59,7 +60,13 @@ def test_killed_before_any_of_its_system_calls_each_checkpoint_is_whole_or_out_o
         assert all(whole(root / name) for name in left), death
         recorded = root / guard.OWN / keep.REMOVED
         lines = recorded.read_text().splitlines() if recorded.exists() else []
-        gone = {"step-1", "step-2"} - set(left)
+        trash = root / guard.OWN / "trash"
+        trashed = (
+            {each.name.partition(".")[0] for each in trash.iterdir() if whole(each)}
+            if trash.exists()
+            else set()
+        )
+        gone = {"step-1", "step-2"} - set(left) - trashed
         assert gone <= {Path(json.loads(line)["path"]).name for line in lines if line}, death
         Retaining(root, RULES, None).keep([each for each in good if os.path.exists(each.path)])
         assert names(root) == ["step-3"], death
@@ -78,7 +85,8 @@ def test_where_the_record_cannot_be_written_nothing_goes(
     monkeypatch.setattr("outlast.disk.files.append_durably", full)
     with pytest.raises(WorldError, match="nothing is deleted"):
         Retaining(tmp_path, RULES, None).keep(good)
-    assert names(tmp_path) == ["step-1", "step-2"]
+    (trashed,) = (tmp_path / guard.OWN / "trash").iterdir()
+    assert whole(trashed), "out of sight, and all of it there"
 
 
 def test_one_that_somebody_has_open_stays(tmp_path: Path) -> None:
@@ -109,5 +117,66 @@ def test_what_a_deletion_left_behind_is_emptied_by_the_next(tmp_path: Path) -> N
 def test_one_that_is_accepted_by_a_person_stays(tmp_path: Path) -> None:
     good = save(tmp_path, 1, 2)
     guard.accept(tmp_path / "step-1")
+    Retaining(tmp_path, RULES, None).keep(good)
+    assert names(tmp_path) == ["step-1", "step-2"]
+
+
+def part(root: Path, name: str, step: int) -> Manifest:
+    (root / name).write_bytes(name.encode())
+    return replace(made_of(root / name), step=step)
+
+
+def test_a_step_is_kept_or_goes_with_all_that_was_saved_of_it(tmp_path: Path) -> None:
+    (tmp_path / guard.OWN).mkdir()
+    good = [part(tmp_path, f"step-{step}-rank{rank}.pt", step) for step in (100, 200) for rank in range(4)]
+    Retaining(tmp_path, RULES, None).keep(good)
+    assert names(tmp_path) == [f"step-200-rank{rank}.pt" for rank in range(4)]
+
+
+def test_a_step_with_one_part_that_is_not_verified_stays_whole_and_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / guard.OWN).mkdir()
+    good = [part(tmp_path, f"step-{step}-rank0.pt", step) for step in (100, 200, 300)]
+    Retaining(tmp_path, RULES, None).keep(good, [(str(tmp_path / "step-300-rank1.pt"), 300)])
+    assert names(tmp_path) == ["step-200-rank0.pt", "step-300-rank0.pt"]
+
+
+def test_what_a_link_leads_to_stays(tmp_path: Path) -> None:
+    good = save(tmp_path, 1, 2, 3)
+    (tmp_path / "best").symlink_to(tmp_path / "step-1")
+    kept = Retaining(tmp_path, RULES, None).keep(good)
+    assert names(tmp_path) == ["step-1", "step-3"]
+    assert kept.fates[-1].reasons == ("best points to it",)
+
+
+def test_what_holds_no_weights_takes_the_place_of_no_checkpoint(tmp_path: Path) -> None:
+    good = save(tmp_path, 1, 2)
+    evaluations = [replace(each, finite=None) for each in save(tmp_path, 8, 9)]
+    Retaining(tmp_path, RULES, None).keep([*good, *evaluations])
+    assert names(tmp_path) == ["step-2", "step-8", "step-9"]
+
+
+def test_one_that_cannot_be_moved_is_said_and_keeps_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = save(tmp_path, 1, 2, 3)
+    rename = os.rename
+
+    def refuse(source: str, target: str) -> None:
+        if source.endswith("step-1"):
+            raise OSError(13, "Permission denied")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    kept = Retaining(tmp_path, RULES, None).keep(good)
+    assert names(tmp_path) == ["step-1", "step-3"]
+    assert "Permission denied" in kept.notes[0]
+    assert "step-1" not in (tmp_path / guard.OWN / keep.REMOVED).read_text()
+
+
+def test_one_that_another_run_goes_on_from_stays(tmp_path: Path) -> None:
+    good = save(tmp_path, 1, 2)
+    attempt = RunFolder(str(tmp_path / "other")).attempt(1)
+    os.makedirs(attempt.path)
+    users.note(tmp_path, attempt, str(tmp_path / "step-1"))
     Retaining(tmp_path, RULES, None).keep(good)
     assert names(tmp_path) == ["step-1", "step-2"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from outlast.checkpoints import manifest as manifests
 from outlast.checkpoints.catalog import FORMATS
 from outlast.decide.lock import known
 from outlast.disk import files
@@ -109,9 +110,8 @@ def test_the_first_save_locks_the_run_while_it_trains_on_and_says_under_which_lo
     assert (answer["verified"], answer["notes"]) == ([10], [])
     lock = locked.newest(bench.run)
     assert lock is not None
-    record = files.read(bench.run.manifest(10))
-    assert record is not None
-    assert (record["lock"], record["base"]) == (locked.digest(lock), bench.locked("base_model"))
+    (made,) = manifests.at(bench.run, 10)
+    assert (made.lock, made.base) == (locked.digest(lock), bench.locked("base_model"))
     models.change_one_weight(bench.root / "base")
     bench.saved(20)
     settle(FORMATS, Path(bench.run.attempt(1).path), "order.1.json")

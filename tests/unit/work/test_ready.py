@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from outlast.checkpoints import guard
+from outlast.checkpoints import guard, owner
 from outlast.checkpoints.catalog import FORMATS
 from outlast.checkpoints.formats.folder import FolderFormat
 from outlast.cli import words
@@ -223,3 +223,23 @@ def test_an_empty_folder_is_nothing_to_warn_of(tmp_path: Path) -> None:
 def test_screens_know_the_warnings_by_the_same_words() -> None:
     assert words.NOT_RESUMED == NOT_RESUMED
     assert words.CHANGED == (CHANGED, UNREAD)
+
+
+def test_r9_what_a_person_accepted_for_one_run_opens_the_folder_for_no_other(tmp_path: Path) -> None:
+    save(tmp_path, "step-9")
+    guard.accept(tmp_path / "saved" / "step-9")
+    other = RunFolder(str(tmp_path / "other"))
+    owner.take(tmp_path / "saved", other)
+    refuse = answer(tmp_path)["refuse"]
+    assert "made by run other" in refuse
+    assert "checkpoint accept" not in refuse
+
+
+def test_a_run_that_cannot_be_seen_may_be_at_work(tmp_path: Path) -> None:
+    other = RunFolder(str(tmp_path / "other"))
+    assert not owner.Owner("other", other.path).is_at_work, "its folder is not there"
+    os.makedirs(other.path)
+    Path(other.snapshot).write_text("{")
+    assert owner.Owner("other", other.path).is_at_work
+    files.replace(other.snapshot, {"phase": "ended"})
+    assert not owner.Owner("other", other.path).is_at_work

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from outlast.checkpoints import guard, owner, pins
+from outlast.checkpoints import guard, owner, pins, users
 from outlast.checkpoints import manifest as manifests
 from outlast.checkpoints.catalog import FORMATS
 from outlast.disk import files
@@ -258,8 +258,72 @@ def test_the_one_that_a_living_attempt_resumed_from_is_not_removed(training: Tra
         training.save(step)
     attempt = training.folder.attempt(1)
     os.makedirs(attempt.path)
-    at = {"boot": "b", "mono_s": 0.0, "wall_s": 1.0}
-    resumed_from = str(training.root / "step-10")
-    files.replace(attempt.started, {"at": at, "resumed_from": resumed_from})
+    users.note(training.root, attempt, str(training.root / "step-10"))
     training.settle(retention=Retention(last=1, least=1))
     assert sorted(each.name for each in training.root.glob("step-*")) == ["step-10", "step-40"]
+
+
+def test_r8_the_copy_of_a_newer_one_that_is_gone_is_the_last_good_one_and_stays(training: Training) -> None:
+    for step in (10, 30):
+        training.save(step)
+    training.settle()
+    shutil.rmtree(training.root / "step-30")
+    (training.save(40) / "model.safetensors").write_bytes(b"half")
+    training.settle()
+    assert [pin.manifest.step for pin in pins.held(training.root)] == [30]
+
+
+def test_what_proves_damage_is_not_forgotten_by_an_attempt_that_does_not_look(training: Training) -> None:
+    for step in (10, 20):
+        os.utime(training.save(step), (1, 1))
+    training.settle()
+    before = training.manifest(10)
+    body = bytearray((training.root / "step-10" / "model.safetensors").read_bytes())
+    body[-3] ^= 1
+    (training.root / "step-10" / "model.safetensors").write_bytes(body)
+    os.utime(training.root / "step-10", (1, 1))
+    attempt = Path(training.folder.attempt(2).path)
+    attempt.mkdir(parents=True)
+    files.replace(str(attempt / "started.json"), {"at": {"boot": "b", "mono_s": 0.0, "wall_s": 1000.0}})
+    training.settle(2)
+    assert training.manifest(10) == before
+
+
+def test_what_somebody_writes_beside_the_weights_makes_it_nobody_s_new_save(training: Training) -> None:
+    made = training.save(10)
+    training.settle()
+    (made / "eval_results.json").write_text("{}")
+    assert training.settle(2)["made"] == []
+    found = training.manifest(10)
+    assert found is not None
+    assert found.attempt == 1
+
+
+def test_a_folder_of_another_run_that_is_at_work_is_not_touched(training: Training, tmp_path: Path) -> None:
+    other = RunFolder(str(tmp_path / "other"))
+    os.makedirs(other.path)
+    training.save(10)
+    owner.take(training.root, other)
+    answer = training.settle(retention=Retention(last=1, least=1))
+    assert "belongs to run other" in answer["notes"][0]
+    assert training.manifest(10) is None
+    whose = owner.of(training.root)
+    assert whose is not None
+    assert whose.run == "other"
+
+
+def test_files_of_one_step_are_pinned_together(training: Training) -> None:
+    training.root.mkdir()
+    for name in ("model-step-5.safetensors", "optim-step-5.safetensors"):
+        (training.root / name).write_bytes(safetensors(1.0))
+    training.settle()
+    assert [os.path.basename(pin.manifest.path) for pin in pins.held(training.root)] == [
+        "optim-step-5.safetensors",
+        "model-step-5.safetensors",
+    ]
+
+
+def test_who_is_told_to_come_again_says_so(training: Training) -> None:
+    with (training.save(10) / "weights.npz").open("ab"):
+        assert training.settle()["again"] is True
+    assert training.settle()["again"] is False
