@@ -15,7 +15,7 @@ import pytest
 from outlast.checkpoints.catalog import FORMATS
 from outlast.checkpoints.parts import ocdbt
 from outlast.checkpoints.parts.reading import Deadline
-from outlast.facts import Torn, Whole
+from outlast.facts import Torn, Unsure, Whole
 from outlast.work.survey import survey
 from tests.contract import saved
 from tests.contract.test_checkpoint_damage import STEP, WITHIN_S, finite, flip, judge
@@ -88,7 +88,9 @@ def test_a_script_that_saves_its_model_by_a_hook_of_its_own_is_whole(tmp_path: P
     os.truncate(path / "unet" / "diffusion_pytorch_model.safetensors", 5000)
     assert isinstance(judge(path), Torn)
     shutil.rmtree(path / "unet")
-    assert judge(path) == Torn(("no model is there: neither model.safetensors nor pytorch_model.bin",))
+    verdict = judge(path)
+    assert isinstance(verdict, Unsure)
+    assert "no model is there" in verdict.reasons[0]
 
 
 def test_what_is_numbered_has_no_gaps(tmp_path: Path) -> None:
@@ -287,3 +289,34 @@ def test_a_tree_of_several_heights_is_walked_to_its_last_value(tmp_path: Path) -
         else:
             body = (tmp_path / "db" / value.place.file).read_bytes()
             assert body[value.place.offset :][: value.place.length] == bytes([n % 256]) * (n % 40)
+
+
+def test_an_empty_folder_of_another_name_beside_steps_of_orbax_is_nobody_s_step(tmp_path: Path) -> None:
+    saved.orbax(tmp_path, 5)
+    (tmp_path / "logs_2024").mkdir()
+    (tmp_path / "7").mkdir()
+    found = {
+        Path(candidate.path).name for candidate, each in survey(FORMATS, tmp_path, 9) if each.name == "orbax"
+    }
+    assert found == {"5", "7"}
+
+
+def test_a_model_that_was_exported_beside_states_of_accelerate_is_unsure_and_stays(tmp_path: Path) -> None:
+    whole = saved.accelerate(tmp_path, 10)
+    exported = tmp_path / whole.name.replace("10", "15")
+    exported.mkdir()
+    shutil.copy(next(whole.glob("*.safetensors")), exported / "model.safetensors")
+    verdict = judge(exported)
+    assert isinstance(verdict, Unsure)
+    assert "only a model is there" in verdict.reasons[0]
+
+
+def test_states_of_accelerate_whose_model_a_hook_keeps_elsewhere_are_whole(tmp_path: Path) -> None:
+    saves = [saved.accelerate(tmp_path, step) for step in (10, 20)]
+    for each in saves:
+        next(each.glob("*.safetensors")).unlink()
+    verdict = judge(saves[1])
+    assert isinstance(verdict, Whole)
+    assert any("a hook keeps it elsewhere" in note for note in verdict.notes)
+    saved.accelerate(tmp_path, 30)
+    assert isinstance(judge(saves[1]), Torn), "another has one"

@@ -70,3 +70,34 @@ def test_the_newest_is_damaged_and_the_last_whole_one_is_resumed_from(
     assert os.listdir(moved) == ["step-20.pt"], "what is proven to be no good lies in no framework's way"
     listed = outlast.outlast("checkpoint", "verify", run.id).stdout
     assert listed.split()[9:13] == ["40", "whole", "L1", "yes"]
+
+
+BUFFER = """
+import os, signal, torch
+torch.set_num_threads(1)
+os.makedirs("ckpt", exist_ok=True)
+model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Linear(8, 1))
+model.register_buffer("best_score", torch.tensor(float("nan")))
+first, resume = 1, os.environ.get("OUTLAST_RESUME_FROM")
+if resume:
+    state = torch.load(resume)
+    model.load_state_dict(state["model"]); first = state["step"] + 1
+print("from", first, flush=True)
+for step in range(first, 31):
+    print(f"step {step}/30 loss {1 / step:.4f}", flush=True)
+    if step % 10 == 0:
+        torch.save({"model": model.state_dict(), "step": step}, f"ckpt/step-{step}.pt")
+    if step == 25 and os.environ["OUTLAST_ATTEMPT"] == "1":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_buffer_that_is_nan_from_the_beginning_to_the_end_keeps_no_run_from_its_end(outlast: Bench) -> None:
+    run = outlast.start("--checkpoints", "ckpt", "--backoff", "0", command=script(outlast, BUFFER))
+    shown = outlast.ended(run, 120)
+    assert (shown["outcome"], len(shown["attempts"]), shown["proof"]) == ("completed", 2, "artefact")
+    assert outlast.output(run, 2).startswith("from 21\n")
+    assert (
+        "no number since the beginning: model.best_score"
+        in outlast.outlast("checkpoint", "verify", run.id).stdout
+    )

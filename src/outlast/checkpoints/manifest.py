@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 import blake3
+import msgspec
 
 from outlast.checkpoints.parts import listing
 from outlast.checkpoints.parts.faults import Late, Unknown
@@ -102,7 +103,7 @@ def judged(verdict: Verdict, manifest: Manifest, path: str, within_s: float) -> 
     if found.other or found.missing:
         return _noted(verdict, "saved anew since it was verified")
     notes = [f"{_listed(found.beside)}: changed since it was verified"] if found.beside else []
-    return _noted(Whole(max(verdict.level, CONTENT), verdict.digest, verdict.finite, verdict.notes), *notes)
+    return _noted(msgspec.structs.replace(verdict, level=max(verdict.level, CONTENT)), *notes)
 
 
 def has_new_payload(before: Manifest, now: tuple[FileMark, ...]) -> bool:
@@ -191,7 +192,7 @@ def _is_payload(name: str) -> bool:
 
 
 def _noted(verdict: Whole, *notes: str) -> Whole:
-    return Whole(verdict.level, verdict.digest, verdict.finite, (*verdict.notes, *notes))
+    return msgspec.structs.replace(verdict, notes=(*verdict.notes, *notes))
 
 
 def _listed(names: tuple[str, ...]) -> str:

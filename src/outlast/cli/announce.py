@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 QUIET_S = 30.0  # without a step for so long, that is what is said
 
 
+NEVER_BEGAN = "never-began"
+
+
 class Announcer:
     """Says each beginning, end and wait once."""
 
@@ -47,9 +50,8 @@ class Announcer:
         for attempt in snapshot.get("attempts") or ():
             if attempt.get("verdict") and attempt["n"] not in self._ended and attempt["n"] <= upto:
                 self._ended.add(attempt["n"])
-                if attempt["n"] not in self._begun and attempt.get(
-                    "pid"
-                ):  # over before its beginning was looked for
+                has_begun = attempt.get("pid") and attempt["verdict"] != NEVER_BEGAN
+                if attempt["n"] not in self._begun and has_begun:  # over before its beginning was looked for
                     self._begun.add(attempt["n"])
                     begun = {**attempt, "child": {"pid": attempt["pid"]}}
                     lines.append(_beginning(attempt["n"], begun, snapshot.get("cwd")))

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from outlast.checkpoints import guard, owner
+from outlast.checkpoints import ailing, guard, owner
 from outlast.checkpoints import manifest as manifests
 from outlast.checkpoints.catalog import DISTRIBUTED, FORMATS, PLAIN
 from outlast.checkpoints.isolated import verdicts
@@ -112,6 +112,8 @@ def judge(target: Target, found: Sequence[Found], level: int) -> list[tuple[Cand
             manifest, candidate = manifests_of[place], found[place][0]
             if manifest is not None and level > 0:
                 verdict = manifests.judged(verdict, manifest, candidate.path, FOREVER_S)
+            if target.run is not None:
+                verdict = ailing.excused(verdict, ailing.known(target.run))
             judged[place] = verdict
             progress.done += 1
     return [(candidate, verdict) for (candidate, _), verdict in zip(found, judged, strict=True) if verdict]

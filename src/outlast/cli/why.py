@@ -102,6 +102,8 @@ def _begun(snapshot: Record) -> str:
 def _attempt(attempt: Record) -> list[str]:
     whence = f"resuming from {attempt['resumed_from']}" if attempt.get("resumed_from") else "from scratch"
     lines = [f"Attempt {attempt['n']} began at {attempt.get('started_at')}, {whence}."]
+    if attempt.get("verdict") == "never-began":
+        lines = [f"Attempt {attempt['n']} was not begun."]
     if warning := words.not_resumed(attempt.get("resume_reasons")):
         lines.append(f"  {warning}")
     lines += [f"  {warning}" for warning in words.lock_warnings(attempt.get("resume_reasons"))]

@@ -99,15 +99,27 @@ class Case(NamedTuple):
     def artefact(self) -> str:
         """What is known of the newest checkpoint, in words."""
         final = self.ending.final
-        return "no checkpoint was looked at" if final is None else final.why
+        if final is None:
+            return "no checkpoint was looked at"
+        stale = f", of before step {self.ending.seen_step}, which nothing holds" if self.is_stale else ""
+        return f"{final.why}{stale}"
 
     @property
     def has_artefact(self) -> bool:
-        """Whole and finite, and of the target's step where both are known."""
+        """Whole and finite, of the target's step where both are known, and not of before this attempt trained on."""
         final = self.ending.final
-        if final is None or final.worth != "whole":
+        if final is None or final.worth != "whole" or self.is_stale:
             return False
         return self.target is None or final.step is None or final.step >= self.target
+
+    @property
+    def is_stale(self) -> bool:
+        """The newest checkpoint is the one that it resumed from, though it went on from there."""
+        final, resumed = self.ending.final, self.ending.resumed_step
+        is_old = (
+            final is not None and final.step is not None and resumed is not None and final.step <= resumed
+        )
+        return is_old and self.trained
 
     @property
     def is_bad(self) -> bool:

@@ -82,6 +82,7 @@ class RunFolder:
         self.verified = os.path.join(
             self.checkpoints, "verified.json"
         )  # in short, the newest first: what screens read
+        self.ill = os.path.join(self.checkpoints, "ill.json")
         self.actions = os.path.join(path, "actions")
 
     def manifest(self, step: int) -> str:

@@ -31,6 +31,7 @@ class Manifest(Fact):
     world_size: int | None = None
     lock: str = ""
     base: str = ""
+    ill: tuple[str, ...] = ()
 
     @property
     def bytes(self) -> int:

@@ -17,12 +17,13 @@ class Candidate(Fact):
 
 
 class Whole(Fact):
-    """`notes` for people: what was seen that is no fault."""
+    """`notes` for people: what was seen that is no fault. `ill`: which weights hold a NaN, where they are the fewer."""
 
     level: int
     digest: str = ""
     finite: bool | None = None
     notes: tuple[str, ...] = ()
+    ill: tuple[str, ...] = ()
 
 
 class Torn(Fact):

@@ -1,9 +1,10 @@
 """Whether a training's losses have ceased to be numbers for good. Pure: what it said of its steps in, a verdict out.
 
-Three losses in a row that are no numbers; or the Hugging Face Trainer's way of saying so, loss 0 beside a gradient norm
-that is NaN, in two of its records (its `logging_nan_inf_filter` leaves NaN losses out of the mean). While none was a
-number yet more are waited for: a loss scale is still being found. A gradient alone is no evidence, whatever it is: with
-a loss scale an infinite one is skipped, and the scale halved. Of an evaluation nothing is heard here.
+Three losses in a row that are no numbers, once one was; or the Hugging Face Trainer's way of saying so, loss 0 beside a
+gradient norm that is NaN, in two of its records (its `logging_nan_inf_filter` leaves NaN losses out of the mean). While
+none was a number yet nothing is said: a loss scale is still being found, or a buffer of experience filled. A gradient
+alone is no evidence, whatever it is: with a loss scale an infinite one is skipped, and the scale halved. Of an
+evaluation nothing is heard here.
 
 Knows losses and gradient norms by step. Refuses to know what is done about it.
 """
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 LOSS, GRADIENT = "loss", "grad_norm"
 IN_A_ROW, PAIRS = 3, 2
-BEFORE_ANY = 20  # in a row, while no loss was a number yet
 KEPT = 64  # steps: what comes later than that came too late
 SHOWN = 8
 
@@ -82,8 +82,7 @@ class _Series:
                 break
             bad.insert(0, row)
         self._had_number = self._had_number or len(bad) < len(rows)
-        enough = IN_A_ROW if self._had_number else BEFORE_ANY
-        if len(bad) >= enough or sum(row.is_pair for row in bad) >= PAIRS:
+        if (self._had_number and len(bad) >= IN_A_ROW) or sum(row.is_pair for row in bad) >= PAIRS:
             return Found(bad, rows)
         return None
 

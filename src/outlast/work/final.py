@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from outlast.checkpoints import guard, owner
+from outlast.checkpoints import ailing, guard, owner
 from outlast.checkpoints import manifest as manifests
 from outlast.checkpoints.formats import hf_trainer
 from outlast.checkpoints.parts import trainer_state
@@ -101,14 +101,17 @@ def _is_own(candidate: Candidate, folder: AttemptFolder) -> bool:
 def _verdict(candidate: Candidate, format_: CheckpointFormat, run: RunFolder, within_s: float) -> Verdict:
     """By its manifest where nobody has touched it since: all of it was read then."""
     known = manifests.of(run, candidate.step, candidate.path) if candidate.step is not None else None
+    names = ailing.known(run)
     if known is None:
-        return format_.inspect(candidate, LEVEL, within_s)
+        return ailing.excused(format_.inspect(candidate, LEVEL, within_s), names)
     try:
         if manifests.is_current(known, candidate.path):
-            return Whole(known.level, finite=known.finite, notes=known.notes)
+            as_it_was = Whole(known.level, finite=known.finite, notes=known.notes, ill=known.ill)
+            return ailing.excused(as_it_was, names)
     except OSError:
         return Unsure(("it cannot be looked at",))
-    return manifests.judged(format_.inspect(candidate, LEVEL, within_s), known, candidate.path, within_s)
+    verdict = manifests.judged(format_.inspect(candidate, LEVEL, within_s), known, candidate.path, within_s)
+    return ailing.excused(verdict, names)
 
 
 def _with_model(found: Final, candidate: Candidate, verdict: Verdict) -> Final:

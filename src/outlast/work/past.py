@@ -7,8 +7,8 @@ Refuses to choose.
 from collections.abc import Iterable
 from pathlib import Path
 
+from outlast.checkpoints import ailing, owner, pins, users
 from outlast.checkpoints import manifest as manifests
-from outlast.checkpoints import owner, pins, users
 from outlast.disk.layout import AttemptFolder, RunFolder
 from outlast.errors import WorldError
 from outlast.facts import Candidate, Foreign, Manifest, Pin, Verdict
@@ -53,9 +53,20 @@ class Past:
         return Foreign((f"made by run {whose.run}: {way_out}",))
 
     def compared(self, candidate: Candidate, verdict: Verdict, within_s: float) -> Verdict:
-        """With its manifest, if it has one."""
+        """With its manifest, if it has one; and what never was a number is excused."""
         manifest = self._manifest(candidate)
-        return verdict if manifest is None else manifests.judged(verdict, manifest, candidate.path, within_s)
+        if manifest is not None:
+            verdict = manifests.judged(verdict, manifest, candidate.path, within_s)
+        return ailing.excused(verdict, ailing.known(self._run) if self._run is not None else None)
+
+    def accepted(self, verdict: Verdict) -> list[str]:
+        """What a person resumes from all the same is from now on no reason to refuse another."""
+        try:
+            if self._run is not None:
+                ailing.learn(self._run, verdict)
+        except WorldError as error:
+            return [str(error)]
+        return []
 
     def put_back(self, path: str) -> tuple[str, list[str]]:
         """Where the training is to resume from, and what was done: a copy gets its own name again where that is free,

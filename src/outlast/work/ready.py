@@ -69,8 +69,12 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
     if refuse is None:
         lock = locked.look(AttemptFolder(str(order_path.parent)), order, path)
         reasons, refuse = [*reasons, *lock.reasons], lock.refuse
-    if path is not None and refuse is None:
+    if path is not None and choice.candidate is not None and refuse is None:
         reasons += _out_of_the_way(pair for pair in looked if not past.is_copy(pair[0].path))
+        if guard.is_accepted(Path(path)):
+            format_ = next(each for candidate, each in found if candidate.path == path)
+            looked_at = format_.inspect(choice.candidate, LEVEL, max(LEAST_S, until_s - time.monotonic()))
+            reasons += past.accepted(looked_at)
         path, said = past.put_back(path) if time.monotonic() < until_s else (path, [])
         reasons += [*said, *past.note_use(AttemptFolder(str(order_path.parent)), path)]
     return {

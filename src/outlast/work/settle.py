@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from outlast.checkpoints import guard, owner, pins
+from outlast.checkpoints import ailing, guard, owner, pins
 from outlast.checkpoints import manifest as manifests
 from outlast.checkpoints.parts.faults import Broken, Unknown
 from outlast.checkpoints.parts.reading import Deadline
@@ -107,6 +107,7 @@ class _Settling:
             (candidate, candidate.step, format_) for candidate, format_ in found if candidate.step is not None
         ]
         self._newest_step = max((step for _, step, _ in steps), default=-1)
+        self._learn(steps)
         for candidate, step, format_ in steps:
             self._one(candidate, step, format_)
         if self._good:
@@ -126,6 +127,13 @@ class _Settling:
             "notes": self._notes,
             "again": self._again,
         }
+
+    def _learn(self, steps: Sequence[tuple[Candidate, int, CheckpointFormat]]) -> None:
+        """From the oldest that this run has made, once."""
+        own = [pair for pair in steps if pair[0].newest_mtime_ns >= self._since_ns]
+        if own and ailing.known(self._run) is None:
+            candidate, _, format_ = own[-1]
+            ailing.learn(self._run, format_.inspect(candidate, LEVEL, WITHIN_S))
 
     def _one(self, candidate: Candidate, step: int, format_: CheckpointFormat) -> None:
         known = manifests.of(self._run, step, candidate.path)
@@ -159,6 +167,7 @@ class _Settling:
         verdict = format_.inspect(candidate, LEVEL, WITHIN_S)
         if known is not None:
             verdict = manifests.judged(verdict, known, candidate.path, WITHIN_S)
+        verdict = ailing.excused(verdict, ailing.known(self._run))
         if not isinstance(verdict, Whole):
             self._row(candidate, verdict)
             return
@@ -208,6 +217,7 @@ class _Settling:
             at=from_record(clock.moment(), Moment),
             files=marks,
             notes=verdict.notes,
+            ill=verdict.ill,
             lock=locked.digest(lock) if lock is not None else "",
             base=locked.base_of(lock) if lock is not None else "",
         )

@@ -452,3 +452,15 @@ def test_a_ranks_last_word_is_found_in_what_the_runner_wrote(said: str, word: st
 def test_an_ending_of_a_newer_version_with_unknown_words_is_no_success() -> None:
     strange: Ending = ending(Lost("?"), last_words=("rank 0: triumphed",), last_step=10, total=10)
     assert read(Case(SPEC, strange))[1].verdict == "lost"
+
+
+def test_a_checkpoint_of_before_the_attempt_is_no_proof_of_what_it_trained_since() -> None:
+    old = replace(WHOLE, step=10, path="ckpt/step-10", why="ckpt/step-10 is whole at level L1 and finite")
+    one = case(Exited(0), PROVE_ARTEFACT, final=old, resumed_step=10, last_step=200)
+    reading = read(one)[1]
+    assert (reading.verdict, reading.closing) == ("early_exit", None)
+    assert "of before step 200, which nothing holds" in reading.why
+    assert (
+        read(case(Exited(0), PROVE_ARTEFACT, final=old, resumed_step=10, last_step=10))[1].closing
+        == "completed"
+    )

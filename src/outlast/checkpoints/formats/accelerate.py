@@ -77,6 +77,8 @@ class AccelerateFormat:
         notes = [] if _is_told(candidate.path) else [WITHOUT_STEP]
         if not any(map(_is_of_optimizer, listing.names_in(candidate.path))):
             notes.append("no optimizer is there: it begins anew")
+        if not _has_model(listing.names_in(candidate.path)):
+            notes.append("no model is there, nor in those beside it: a hook keeps it elsewhere")
         return replace(verdict, notes=(*verdict.notes, *notes))
 
 
@@ -160,6 +162,8 @@ def _parts(path: str) -> Iterable[Part | Folder]:
     if not held:
         raise Broken("it is empty")
     ranks = {int(found[1]) for name in held if (found := RANDOM.fullmatch(name))}
+    if not ranks and all(MODEL.fullmatch(name) or name.endswith(".json") for name in held):
+        raise Unknown("only a model is there: it was exported, or its save was broken off")
     if not ranks:
         raise Broken("random_states_0.pkl, which is written after all the rest, is not there")
     _refuse_gaps("random_states_{}.pkl", ranks)
@@ -168,9 +172,30 @@ def _parts(path: str) -> Iterable[Part | Folder]:
         _refuse_missing_first(word, held)
     if "scheduler.bin" in held and not any(map(_is_of_optimizer, held)):
         raise Broken("optimizer.bin is not there, though its scheduler is")
-    if held <= set(filter(_is_beside_the_model, held)):
-        raise Broken("no model is there: neither model.safetensors nor pytorch_model.bin")
+    if not _has_model(held):
+        _refuse_a_lost_model(path)
     yield from _listed(path, held)
+
+
+def _has_model(held: frozenset[str]) -> bool:
+    return not held <= set(filter(_is_beside_the_model, held))
+
+
+def _refuse_a_lost_model(path: str) -> None:
+    """Where none of those beside it has a model either, a hook of the script keeps it elsewhere."""
+    beside = list(map(_has_model, _siblings(path)))
+    why = "no model is there: neither model.safetensors nor pytorch_model.bin"
+    if any(beside):
+        raise Broken(why)
+    if not beside:
+        raise Unknown(f"{why}, and there is no other save to compare it with")
+
+
+def _siblings(path: str) -> Iterator[frozenset[str]]:
+    for entry in listing.entries(Path(path).parent):
+        held = listing.names_in(entry.path) if entry.is_folder and entry.path != path else frozenset[str]()
+        if _has_states(held):
+            yield held
 
 
 def _is_beside_the_model(name: str) -> bool:

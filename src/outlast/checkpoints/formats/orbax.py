@@ -39,16 +39,23 @@ class OrbaxFormat:
             for entry in listing.entries(root)
             if entry.is_folder and _step_of(entry.name) is not None and not names.is_unfinished(entry.name)
         }
-        are_orbax = any(STEP in held for held in inside.values())
+        shapes = {_shape(os.path.basename(path)) for path, held in inside.items() if STEP in held}
 
         def recognises(entry: Entry) -> bool:
             held = inside.get(entry.path)
-            return held is not None and (_is_one(entry.path, held) or (are_orbax and not held))
+            return held is not None and (
+                _is_one(entry.path, held) or (not held and _shape(entry.name) in shapes)
+            )
 
         return listing.candidates(root, limit, self.name, recognises, _step_of)
 
     def inspect(self, candidate: Candidate, level: int, within_s: float) -> Verdict:
         return listing.judged(candidate, lambda deadline: _parts(candidate.path, deadline), level, within_s)
+
+
+def _shape(name: str) -> str:
+    """Of its name, less the number: an empty folder of another shape is nobody's step."""
+    return name.rstrip("0123456789")
 
 
 def _step_of(name: str) -> int | None:

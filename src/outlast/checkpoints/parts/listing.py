@@ -19,6 +19,7 @@ from outlast.errors import WorldError
 from outlast.facts import Candidate, Torn, Unsure, Verdict, Whole
 
 ILL_SHOWN = NOTES_MAX = 3
+ILL_MAX = 64
 PARTICULAR, OTHERS = 4, 8  # of two candidates of one step the one that says more of itself is meant
 FILES_MAX = 1_000_000
 
@@ -172,7 +173,8 @@ def judged(
         more = f" and {len(ill) - ILL_SHOWN} more" if len(ill) > ILL_SHOWN else ""
         notes.append(f"not finite: {', '.join(ill[:ILL_SHOWN])}{more}")
     finite = None if level < FINITE or not count else not ill
-    return Whole(min(reached, CONTENT), finite=finite, notes=tuple(notes[-NOTES_MAX:]))
+    few = tuple(sorted(ill)) if len(ill) <= ILL_MAX and 2 * len(ill) < count else ()
+    return Whole(min(reached, CONTENT), finite=finite, notes=tuple(notes[-NOTES_MAX:]), ill=few)
 
 
 def _checked(part: Part | Folder | Own, level: int, deadline: Deadline) -> Checked:
