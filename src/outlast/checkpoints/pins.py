@@ -10,6 +10,7 @@ drops. Refuses to choose what is pinned.
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from outlast.checkpoints import manifest as manifests
@@ -64,6 +65,8 @@ def drop(root: Path, manifest: Manifest) -> None:
         trashed = files.move_to_trash(str(target), str(root / OWN / TRASH))
         if trashed is not None:
             copies.discard(trashed)
+    with suppress(OSError):  # another file of that step has its copy there
+        target.parent.rmdir()
 
 
 def sweep(root: Path) -> None:

@@ -15,6 +15,7 @@ from outlast.cli.parse import Parser, add_json
 from outlast.cli.parse import add_run as add_run_argument
 from outlast.disk import workspace as workspaces
 from outlast.errors import OK
+from outlast.supervise import saved
 
 Record = dict[str, Any]
 SAID_MAX = 3
@@ -30,7 +31,11 @@ def add_show(parser: Parser) -> None:
 def show(arguments: Namespace) -> int:
     workspace = workspaces.existing(arguments.workspace, reading=True)
     snapshot = quick.snapshot_of(workspace, quick.resolve(workspace, arguments.run))
-    snapshot.setdefault("run_dir", workspace.run(snapshot["id"]).path)
+    folder = workspace.run(snapshot["id"])
+    snapshot.setdefault("run_dir", folder.path)
+    verified = saved.of(folder)  # newer than the snapshot while a training runs
+    if verified:
+        snapshot |= {"checkpoints": verified, "checkpoint_notes": saved.notes(folder)}
     if arguments.json:
         sys.stdout.write(json.dumps(quick.shown(snapshot), indent=1) + "\n")
     else:

@@ -17,6 +17,7 @@ from outlast.facts.entries import AttemptVerdict
 NO_VALID_CHECKPOINT, SPAWN_FAILED, CALLED_OFF = "no_valid_checkpoint", "spawn failed", "called off"
 LOCK_CHANGED, CODE_CHANGED, CODE_CHANGED_CAUSE = "lock_changed", "code-changed", "code_changed"
 NEVER_BEGAN, NO_CAUSE = "never_began", "none"
+FILES_MISSING, FILES_MISSING_WORDS = "files_missing", "missing: "  # as work/locked begins its refusal
 NO_PROOF = "no_proof"
 RESUME_IGNORED = "resume_ignored"
 REQUEUED = "REQUEUED"
@@ -140,6 +141,11 @@ RULES: tuple[Rule, ...] = (
         "its code was changed, and nobody asked for this start",  # P9: the run is held until a person does
         lambda case: case.never_began(CODE_CHANGED),
         "never-began", CODE_CHANGED_CAUSE, lambda case: case.how, free=True, restart="changed",
+    ),
+    Rule(
+        "what it needs is not there",  # a mount that is gone for a while: asked for again, and costs nothing
+        lambda case: case.never_began(FILES_MISSING_WORDS),
+        "never-began", FILES_MISSING, lambda case: case.how, free=True,
     ),
     Rule(
         "called off before it began",

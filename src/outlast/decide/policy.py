@@ -7,7 +7,7 @@ mean). Then the budget. Not knowing is never success.
 from outlast.decide import rollback
 from outlast.decide.case import DISK_FULL, NONFINITE_LOSS
 from outlast.decide.endings import CALLED_OFF as CALLED_OFF
-from outlast.decide.endings import NEVER_BEGAN, RULES, Case, Reading
+from outlast.decide.endings import FILES_MISSING, NEVER_BEGAN, RULES, Case, Reading
 from outlast.facts import (
     Book,
     Candidate,
@@ -25,6 +25,7 @@ from outlast.facts.entries import AttemptVerdict
 EARLY_DEATHS, EARLY_DEATH_S = 3, 60.0
 BACKOFF_MAX_S, DOUBLINGS_MAX = 600.0, 16
 JITTER = 0.2
+MISSING_WAIT_S = 60.0  # until what a start needs is looked for again
 
 
 class Judgement(Fact):
@@ -63,7 +64,7 @@ def judge(spec: Spec, book: Book, n: int, ending: Ending, newest: Candidate | No
         verdict=reading.verdict,
         cause=reading.cause,
         charged=charged,
-        wait_s=backoff_s(spec, book, n) if charged and end is None else 0.0,
+        wait_s=0.0 if end is not None else _wait_s(spec, book, n, reading, charged=charged),
         progressed=progressed,
         checkpoint_step=checkpoint,
         closing=end.outcome if end is not None else None,
@@ -193,6 +194,12 @@ def is_early(ending: Ending) -> bool:
     lasted_s = 0.0 if isinstance(ending.exit, NeverBegan) else ending.lasted_s
     is_known = lasted_s is not None and ending.word is None
     return not stepped and is_known and (lasted_s or 0.0) < EARLY_DEATH_S
+
+
+def _wait_s(spec: Spec, book: Book, n: int, reading: Reading, *, charged: bool) -> float:
+    if reading.cause.name == FILES_MISSING:
+        return MISSING_WAIT_S
+    return backoff_s(spec, book, n) if charged else 0.0
 
 
 def backoff_s(spec: Spec, book: Book, n: int) -> float:

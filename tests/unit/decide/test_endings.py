@@ -195,6 +195,8 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
      ("never-began", "lock_changed", True, "failed", None, "changed"), "lock_changed: base_model: a -> b"),
     ("its code was changed, and nobody asked for this start", case(NeverBegan("code-changed: code: a -> b"), before=9),
      ("never-began", "code_changed", True, None, None, "changed"), "code-changed: code: a -> b"),
+    ("what it needs is not there", case(NeverBegan("missing: base_model: /models/base is not there"), before=99),
+     ("never-began", "files_missing", True, None, None, "yes"), "missing: base_model: /models/base is not there"),
     ("called off before it began", case(NeverBegan("called off: pause was asked for"), before=99),
      ("never-began", "called_off", True, None, None, "yes"), "called off: pause was asked for"),
     ("could not be started", case(NeverBegan("spawn failed: no such file")),

@@ -27,6 +27,7 @@ from outlast.facts import (
     Lost,
     NeverBegan,
     Reopened,
+    Room,
     Signalled,
     Word,
 )
@@ -431,3 +432,21 @@ def test_no_run_that_makes_progress_every_time_is_ever_given_up(ends: list[tuple
     for step, (end, _) in enumerate(ends, 1):
         assert judged(book, end, newest=step * 10).closing is None
         book = after(book, end, newest=step * 10)
+
+
+def test_what_a_start_needs_and_is_not_there_is_looked_for_again_and_costs_nothing() -> None:
+    """A mount that is gone for ten minutes ends no run."""
+    book = BOOK
+    for _ in range(20):
+        verdict = judged(book, ending(NeverBegan("missing: data: /mnt/data is not there")))
+        assert (verdict.charged, verdict.wait_s, verdict.closing) == (False, 60.0, None)
+        book = after(book, ending(NeverBegan("missing: data: /mnt/data is not there")))
+
+
+def test_r10_a_full_disk_is_waited_for_and_then_charged() -> None:
+    full = Room("full", "out", needs=4000, free=100)
+    book = BOOK
+    for _ in range(3):
+        assert not judged(book, death(room=full)).charged
+        book = after(book, death(room=full))
+    assert judged(book, death(room=full)).charged
