@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from outlast.cli import quick, words
+from outlast.cli import program, quick, words
 from outlast.cli.parse import Parser, add_json, add_run
 from outlast.decide.lock import (
     Comparison,
@@ -27,7 +27,7 @@ from outlast.decide.lock import (
     told,
 )
 from outlast.disk import workspace as workspaces
-from outlast.errors import OK, REFUSED, NotFound, UserError
+from outlast.errors import OK, REFUSED, NotFound, TryAgain, UserError
 from outlast.facts import Identity, Lock, NotLocked, Spec
 from outlast.settings import load
 from outlast.work import locked
@@ -79,14 +79,21 @@ def lock(arguments: Namespace) -> int:
         raise UserError(
             "lock: a run keeps its command: `outlast rerun` starts another run with a changed one"
         )
-    spec = found.spec
     if arguments.command:
-        spec = msgspec.structs.replace(spec, argv=tuple(arguments.command))
-    present = locked.present_of(found.run, spec, _checkpoint(found), found.attempt + 1)
-    comparison = compare(found.lock.identity, present, spec.locking)
+        path = locked.environment_of(found.run).get("PATH", os.defpath)
+        argv = program.resolved(tuple(arguments.command), found.spec.cwd, path)
+        found = found._replace(spec=msgspec.structs.replace(found.spec, argv=argv))
+    present, comparison = _measured(found)
     if arguments.what == "accept":
         return _accept(found, present, comparison, arguments)
-    return _compared(found, comparison, arguments)
+    return _compared(found, present, comparison, arguments)
+
+
+def _measured(found: Found) -> tuple[Identity, Comparison]:
+    """What a start would find now, and how it differs from the lock."""
+    present = locked.present_of(found.run, found.spec, _checkpoint(found), found.attempt + 1)
+    was = found.lock.identity if found.lock is not None else Identity(())
+    return present, compare(was, present, found.spec.locking)
 
 
 def _found(arguments: Namespace) -> Found:
@@ -192,8 +199,12 @@ def _said_of(lock_: Lock) -> str:
     return f"version {lock_.version}{by}, {age} ago: {lock_.why}"
 
 
-def _compared(found: Found, comparison: Comparison, arguments: Namespace) -> int:
-    refused = any(each.class_ == "must_match" for each in comparison.differences)
+def _compared(found: Found, present: Identity, comparison: Comparison, arguments: Namespace) -> int:
+    """Measured as a start that a person asks for."""
+    held, put_off = locked.without_told(comparison)
+    missing = locked.missing(found.spec, found.lock, present)
+    gone = locked.vanished(found.lock, present) if found.lock is not None else ()
+    refused = missing is not None or any(each.class_ == "must_match" for each in held.differences)
     if arguments.json:
         record = {
             "run": found.run.id,
@@ -212,15 +223,22 @@ def _compared(found: Found, comparison: Comparison, arguments: Namespace) -> int
                 for each in comparison.differences
             ],
             "same": list(comparison.same),
+            "put_off": list(put_off),
+            "missing": missing,
+            "gone": list(gone),
             "not_compared": [{"key": key, "why": why} for key, why in comparison.unknown],
         }
         sys.stdout.write(json.dumps(record, indent=1) + "\n")
     else:
-        _print_differences(found, comparison, refused=refused, quiet=arguments.what == "check")
+        for line in put_off:
+            print(f"outlast: {line}", file=sys.stderr)
+        _print_differences(found, comparison, gone, refused=refused, quiet=arguments.what == "check")
     return REFUSED if arguments.what == "check" and refused else OK
 
 
-def _print_differences(found: Found, comparison: Comparison, *, refused: bool, quiet: bool) -> None:
+def _print_differences(
+    found: Found, comparison: Comparison, gone: tuple[str, ...], *, refused: bool, quiet: bool
+) -> None:
     for each in comparison.differences:
         sys.stdout.write(f"{each.class_:<11} {told(each)}\n")
     if not quiet:
@@ -228,6 +246,13 @@ def _print_differences(found: Found, comparison: Comparison, *, refused: bool, q
             sys.stdout.write(f"not locked  {key}: {why}\n")
     same = f"the same: {', '.join(comparison.same)}" if comparison.same else "nothing could be compared"
     print(f"outlast: {same}", file=sys.stderr)
+    for key in gone:
+        path = known(found.lock.identity, key)[0].path if found.lock is not None else ""
+        print(
+            f"outlast: {key}: {path}, which is locked, is not there: `outlast lock accept {found.run.id} --reason WHY` "
+            "drops it",
+            file=sys.stderr,
+        )
     if refused:
         run = found.run.id
         print(
@@ -238,33 +263,45 @@ def _print_differences(found: Found, comparison: Comparison, *, refused: bool, q
 
 
 def _accept(found: Found, present: Identity, comparison: Comparison, arguments: Namespace) -> int:
-    if found.lock is None:
-        raise NotFound(f"{found.run.id} has no lock")
-    if not comparison.differences:
-        print("outlast: nothing differs from the lock: nothing is changed", file=sys.stderr)
-        return OK
-    if not arguments.reason:
-        raise UserError(
-            "lock accept: --reason is missing: say why the change is right; it is kept with the lock"
+    for _ in range(locked.TIMES_MAX):
+        if found.lock is None:
+            raise NotFound(f"{found.run.id} has no lock")
+        gone = locked.vanished(found.lock, present)
+        changed = [each.key for each in comparison.differences]
+        if not changed and not gone:
+            print("outlast: nothing differs from the lock: nothing is changed", file=sys.stderr)
+            return OK
+        if not arguments.reason:
+            raise UserError(
+                "lock accept: --reason is missing: say why the change is right; it is kept with the lock"
+            )
+        left = locked.without(found.lock, gone)
+        taken = Identity(tuple(pair for pair in present.traits if pair[0] in changed))
+        kept = Identity(tuple(pair for pair in left.traits if pair[0] not in changed))
+        what = ", ".join([*changed, *(f"{key} dropped" for key in gone)])
+        why = f"{what}: {arguments.reason}"
+        made, ours = locked.add(found.run, found.lock, merged(kept, taken), found.attempt, why, _user())
+        if ours:
+            return _accepted(found, made, what, changed, gone, as_json=arguments.json)
+        print(
+            f"outlast: version {made.version} was made by {made.by or 'the run itself'} meanwhile ({made.why}): "
+            "compared with it",
+            file=sys.stderr,
         )
-    changed = [each.key for each in comparison.differences]
-    taken = Identity(tuple(pair for pair in present.traits if pair[0] in changed))
-    kept = Identity(tuple(pair for pair in found.lock.identity.traits if pair[0] not in changed))
-    made = locked.add(
-        found.run,
-        found.lock,
-        merged(kept, taken),
-        found.attempt,
-        f"{', '.join(changed)}: {arguments.reason}",
-        _user(),
-    )
-    if arguments.json:
-        sys.stdout.write(
-            json.dumps({"run": found.run.id, "lock": _about(made), "changed": changed}, indent=1) + "\n"
-        )
+        found = found._replace(lock=locked.newest(found.run))
+        present, comparison = _measured(found)
+    raise TryAgain(f"lock accept: the lock of {found.run.id} is made anew by others again and again")
+
+
+def _accepted(
+    found: Found, made: Lock, what: str, changed: list[str], gone: tuple[str, ...], *, as_json: bool
+) -> int:
+    if as_json:
+        record = {"run": found.run.id, "lock": _about(made), "changed": changed, "dropped": list(gone)}
+        sys.stdout.write(json.dumps(record, indent=1) + "\n")
     else:
         print(
-            f"outlast: locked anew (version {made.version}): {', '.join(changed)}; "
+            f"outlast: locked anew (version {made.version}): {what}; "
             f"`outlast retry {found.run.id}` goes on with it",
             file=sys.stderr,
         )

@@ -1,13 +1,17 @@
 """`outlast lock`: what is locked is shown with its source, what differs by its class, and `accept` keeps why."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from outlast.cli import lock as cli_lock
 from outlast.disk import files
 from outlast.errors import NOT_FOUND, OK, REFUSED, USAGE
 from outlast.facts.codec import to_record
+from outlast.work import locked as work_locked
 from tests.contract import models
 from tests.unit.cli.conftest import Desk
 from tests.unit.work.test_locked import RUN, Bench
@@ -74,7 +78,7 @@ def test_nothing_changed_is_exit_0_and_a_changed_model_4(desk: Desk, locked: Ben
 def test_another_command_is_measured_before_it_is_started(desk: Desk, locked: Bench) -> None:
     words = (
         "--",
-        "python",
+        *program(desk, "python"),
         "train.py",
         "--model_name_or_path",
         "base",
@@ -88,6 +92,91 @@ def test_another_command_is_measured_before_it_is_started(desk: Desk, locked: Be
     assert "max_length: 2048 -> 4096" in out
     assert "warn        arguments: " in out
     assert desk.run("lock", "accept", RUN, "--reason", "x", *words)[0] == USAGE
+
+
+def program(desk: Desk, name: str) -> tuple[str]:
+    """By its path: the run's own PATH leads nowhere."""
+    (desk.root / "bin").mkdir(exist_ok=True)
+    path = desk.root / "bin" / name
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return (str(path),)
+
+
+def test_the_same_command_as_a_person_writes_it_does_not_differ(desk: Desk) -> None:
+    """Acceptance resolved its program by the run's PATH: so does `check`, and finds the same versions beside it."""
+    run = "own-20260101-000000"
+    desk.add(run)
+    made = Bench(desk.root)
+    made.run = desk.workspace.run(run)
+    (python,) = program(desk, "python")
+    (desk.root / "lib/python3.11/site-packages/torch-2.0.dist-info").mkdir(parents=True)
+    made.accept()
+    made.spec = replace(made.spec, argv=(python, "train.py"))
+    files.replace(made.run.record, {"schema": 1, **to_record(made.spec)})
+    env = {"PATH": str(desk.root / "bin"), "HOME": str(desk.root)}
+    files.replace(made.run.env, {"schema": 1, "env": env})
+    made.start(1)
+    made.start(2, checkpoint=made.saved(10))
+    code, out, err = desk.run("lock", "check", run, "--", "python", "train.py")
+    assert (code, out) == (OK, "")
+    assert "versions" in err
+    assert "arguments" in err
+    assert desk.run("lock", "check", run, "--", "pithon", "train.py")[0] == USAGE
+
+
+def test_a_locked_model_that_is_gone_can_be_dropped(desk: Desk) -> None:
+    run = "own-20260101-000000"
+    desk.add(run)
+    made = Bench(desk.root)
+    made.run = desk.workspace.run(run)
+    base = models.base(desk.root / "base")
+    made.accept("--model_name_or_path", str(base))
+    made.start(1)
+    made.start(2, checkpoint=made.saved(10))
+    shutil.rmtree(base)
+    code, _, err = desk.run("lock", "check", run)
+    assert code == REFUSED
+    assert f"base_model: {base}, which is locked, is not there" in err
+    code, _, err = desk.run("lock", "accept", run, "--reason", "the disk is lost")
+    assert code == OK
+    assert "base_model dropped" in err
+    assert desk.run("lock", "check", run)[0] == OK
+    assert "dropped from the lock by a person" in desk.run("lock", "show", run)[1]
+    assert made.start(3, checkpoint=desk.root / "out/step-10", by_itself=False).refuse is None
+
+
+def test_a_told_value_is_shown_and_refuses_no_start_that_a_person_asks_for(desk: Desk, locked: Bench) -> None:
+    locked.tell(2, max_length=4096)
+    code, out, err = desk.run("lock", "check", RUN)
+    assert code == OK
+    assert "max_length: 2048 -> 4096" in out
+    assert "not held against a start that a person asked for: max_length" in err
+    assert desk.run("lock", "accept", RUN, "--reason", "longer")[0] == OK
+
+
+def test_a_version_that_somebody_else_made_meanwhile_is_not_called_ours(
+    desk: Desk, locked: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.change_one_weight(desk.root / "base")
+    others = iter([1])
+
+    def slow() -> str:
+        for _ in others:
+            first = work_locked.newest(locked.run)
+            assert first is not None
+            work_locked.add(locked.run, first, first.identity, 1, "theirs", "another")
+        return "me"
+
+    monkeypatch.setattr(cli_lock, "_user", slow)
+    code, _, err = desk.run("lock", "accept", RUN, "--reason", "mine")
+    assert code == OK
+    assert "version 2 was made by another meanwhile (theirs)" in err
+    assert "locked anew (version 3): base_model" in err
+    assert desk.run("lock", "check", RUN)[0] == OK
+    newest = work_locked.newest(locked.run)
+    assert newest is not None
+    assert (newest.by, newest.why) == ("me", "base_model: mine")
 
 
 def test_what_only_warns_is_exit_0(desk: Desk, locked: Bench) -> None:

@@ -15,7 +15,7 @@ from outlast.disk import files
 from outlast.disk.clock import moment
 from outlast.disk.layout import RunFolder
 from outlast.errors import Damaged
-from outlast.facts import AttemptId, Locking, Moment, Order, Resume, RunId, Spec
+from outlast.facts import AttemptId, Lock, Locking, Moment, Order, Resume, RunId, Spec
 from outlast.facts.codec import to_record
 from outlast.work import locked
 from outlast.work.settle import settle
@@ -233,6 +233,30 @@ def test_what_the_training_itself_tells_is_locked_and_its_path_is_read_anew(benc
     assert "base_model: " in str(bench.start(4, checkpoint=checkpoint).refuse)
 
 
+def test_a_person_who_put_a_told_value_back_is_not_refused_for_what_the_script_said_last(
+    bench: Bench,
+) -> None:
+    base = models.base(bench.root / "base")
+    bench.accept("--max_length", "4096")  # of its evaluation
+    bench.start(1)
+    bench.tell(1, base_model="base", max_length=2048)
+    checkpoint = bench.saved(10)
+    assert bench.start(2, checkpoint=checkpoint).refuse is None
+    bench.tell(2, base_model="base", max_length=1024)
+    assert "max_length: 2048 -> 1024" in str(bench.start(3, checkpoint=checkpoint).refuse)
+    retried = bench.start(4, checkpoint=checkpoint, by_itself=False)
+    assert retried.refuse is None
+    assert retried.reasons == (f"{locked.PUT_OFF}max_length: 2048 -> 1024",)
+    assert bench.start(5, checkpoint=checkpoint).refuse is None, "it died before it spoke"
+    bench.tell(5, base_model="base", max_length=512)
+    assert "max_length: 2048 -> 512" in str(bench.start(6, checkpoint=checkpoint).refuse), "it has spoken"
+    bench.tell(5, base_model="base", max_length=2048)
+    assert bench.start(7, checkpoint=checkpoint) == locked.Looked()
+    models.change_one_weight(base)
+    by_a_person = bench.start(8, checkpoint=checkpoint, by_itself=False)
+    assert "base_model: " in str(by_a_person.refuse), "a path is read anew, whoever asks"
+
+
 @pytest.mark.parametrize(
     "body", ["", "[]", '{"told": 7}', '{"told": {"base_model": null, "max_length": [[]]}}']
 )
@@ -299,7 +323,7 @@ def test_a_declared_path_that_is_not_there_is_refused_and_may_come_back(bench: B
     bench.start(1)
     base.rename(bench.root / "away")
     refused = bench.start(2, checkpoint=bench.saved(10))
-    assert str(refused.refuse) == f"missing: base_model: {base} is not there"
+    assert str(refused.refuse) == f"missing: base_model: {base}, which is locked (--lock), is not there"
     (bench.root / "away").rename(base)
     assert bench.start(3, checkpoint=bench.root / "out/step-10").refuse is None
     lock = locked.newest(bench.run)
@@ -318,6 +342,71 @@ def test_a_base_model_that_is_locked_and_gone_is_refused_though_nobody_declared_
     assert str(bench.start(3, checkpoint=checkpoint).refuse).startswith(
         f"missing: base_model: {base}, which is locked"
     )
+
+
+def test_a_base_model_that_the_script_stages_anew_or_a_cache_that_was_emptied_is_said_and_refuses_nobody(
+    bench: Bench,
+) -> None:
+    stage = models.base(bench.root / "scratch" / "stage")
+    bench.accept("--tokenizer_name", "tiny/llama")
+    snapshot = bench.root / ".cache/huggingface/hub/models--tiny--llama/snapshots/main"
+    models.base(snapshot)
+    bench.start(1)
+    bench.tell(1, base_model=str(stage))
+    checkpoint = bench.saved(10)
+    assert bench.start(2, checkpoint=checkpoint).refuse is None
+    assert bench.locked("base_model")
+    assert bench.locked("tokenizer")
+    shutil.rmtree(stage)
+    shutil.rmtree(snapshot)
+    found = bench.start(3, checkpoint=checkpoint)
+    assert found.refuse is None
+    assert [reason.partition(":")[2].split(":")[0] for reason in found.reasons] == [
+        " base_model",
+        " tokenizer",
+    ], found.reasons
+    assert all(reason.startswith(locked.UNREAD) for reason in found.reasons)
+
+
+@pytest.mark.parametrize("class_", ["warn", "free"])
+def test_a_path_that_need_not_match_refuses_nobody_by_not_being_there(bench: Bench, class_: str) -> None:
+    base = models.base(bench.root / "base")
+    given = (("base_model", str(base)),)
+    locking = Locking(given=given, must_match=("lora",), warn=("base_model",), free=())
+    if class_ == "free":
+        locking = replace(locking, warn=(), free=("base_model",))
+    bench.accept("--model_name_or_path", str(base), locking=locking)
+    bench.start(1)
+    shutil.rmtree(base)
+    assert bench.start(2, checkpoint=bench.saved(10)).refuse is None
+
+
+def test_a_model_of_the_hub_that_is_in_no_cache_yet_may_be_declared(bench: Bench) -> None:
+    bench.accept(locking=Locking(given=(("base_model", "org/name"),)))
+    assert bench.start(1) == locked.Looked()
+
+
+def test_what_a_person_dropped_is_locked_anew_only_by_an_attempt_that_found_it_again(bench: Bench) -> None:
+    base = models.base(bench.root / "base")
+    bench.accept(locking=Locking(given=(("base_model", str(base)),)))
+    bench.start(1)
+    checkpoint = bench.saved(10)
+    shutil.rmtree(base)
+    refused = bench.start(2, checkpoint=checkpoint)
+    assert str(refused.refuse).startswith(f"missing: base_model: {base}, which is locked")
+    lock = locked.newest(bench.run)
+    assert lock is not None
+    gone = locked.vanished(lock, locked.present_of(bench.run, bench.spec, str(checkpoint), 3))
+    assert gone == ("base_model", "tokenizer", "architecture")
+    locked.add(bench.run, lock, locked.without(lock, gone), 1, "dropped", "me")
+    assert bench.start(3, checkpoint=checkpoint, by_itself=False).refuse is None
+    assert bench.locked("base_model") == "", "what the first attempt found is not put back"
+    models.base(base)
+    bench.start(4, checkpoint=checkpoint)
+    assert bench.start(5, checkpoint=checkpoint).refuse is None
+    assert bench.locked("base_model")
+    shutil.rmtree(base)
+    assert str(bench.start(6, checkpoint=checkpoint).refuse).startswith("missing: base_model")
 
 
 def test_a_locked_model_that_cannot_be_read_is_said(bench: Bench) -> None:
@@ -348,8 +437,31 @@ def test_two_who_make_the_lock_at_once_have_the_same(bench: Bench) -> None:
     first = locked.made(bench.run, bench.spec, checkpoint, 2)
     assert first is not None
     again = locked._make(bench.run, replace(first, attempt=7))
-    assert again == first
-    assert locked.digest(first) == locked.digest(again)
+    assert again == (first, False)
+    assert locked.digest(first) == locked.digest(again[0])
+
+
+def test_code_is_taken_over_though_somebody_else_makes_a_version_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.accept("--seed", "1")
+    bench.start(1)
+    checkpoint = bench.saved(10)
+    bench.start(2, checkpoint=checkpoint)
+    (bench.root / "train.py").write_text("train(faster=True)\n")
+    add, others = locked.add, iter([1])
+
+    def beaten(run: RunFolder, lock: Lock, *more: Any) -> tuple[Lock, bool]:
+        for _ in others:
+            add(run, lock, lock.identity, 1, "somebody else's")
+        return add(run, lock, *more)
+
+    monkeypatch.setattr(locked, "add", beaten)
+    bench.start(3, checkpoint=checkpoint, by_itself=False)
+    lock = locked.newest(bench.run)
+    assert lock is not None
+    assert (lock.version, lock.why) == (3, "attempt 3 began with it at a person's word: code")
+    assert bench.start(4, checkpoint=checkpoint) == locked.Looked()
 
 
 def test_the_records_can_be_read_by_a_person(bench: Bench) -> None:
