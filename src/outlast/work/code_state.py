@@ -1,5 +1,8 @@
 """The code of a training as it stands now: the tracked source files of its git repository, else its scripts.
 
+What is source is told by suffix. Notebooks, results, databases and the like are none: a training writes them itself. A
+configuration counts where the command names it.
+
 By content, so that a commit that changes only prose, or the same code on another branch, is no change, and an edit that
 nobody committed is one. Of a repository that is too large for that: the commit, and what differs from it.
 
@@ -10,17 +13,18 @@ its index. Refuses to know which files the training imports.
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
-from outlast.checkpoints.lock import hashes
+from outlast.checkpoints.lock import declared, hashes
 from outlast.checkpoints.parts.faults import Broken, Late
 from outlast.checkpoints.parts.reading import Deadline, opened
 from outlast.facts import Known, NotLocked, Trait
 
 SCRIPTS = (".py", ".sh", ".bash", ".jl", ".R", ".lua", ".pl")
-PROSE = (
-    ".md", ".rst", ".txt", ".log", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".pdf", ".csv", ".tsv", ".jsonl",
-    ".parquet", ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".npy",
+SOURCES = (
+    *SCRIPTS, ".pyx", ".pxd", ".pxi", ".pyi", ".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hh", ".hpp", ".hxx",
+    ".inl", ".m", ".mm", ".metal", ".cl", ".rs", ".go", ".java", ".kt", ".scala", ".swift", ".ts", ".js", ".f90", ".f",
+    ".r", ".rb", ".zsh", ".fish", ".triton",
 )  # fmt: skip
 REQUIREMENTS = ("requirements", "constraints")  # prose by its suffix, and code by its meaning
 FILES_MAX, FILE_BYTES_MAX, BYTES_MAX = 2000, 4 << 20, 64 << 20
@@ -37,7 +41,8 @@ def read(
         home = os.path.dirname(scripts[0]) if scripts else cwd
         root = _git(home, environment, "rev-parse", "--show-toplevel").strip()
         if root:
-            return _of_repository(root, scripts, environment, ignored, deadline)
+            configs = {_inside(root, path) for path in declared.configs_of(argv, cwd)}
+            return _of_repository(root, scripts, configs, environment, ignored, deadline)
         if scripts:
             return _of_scripts(scripts, cwd, deadline)
         return NotLocked("no git repository, and the command names no script")
@@ -50,22 +55,30 @@ def read(
 
 
 def _of_repository(
-    root: str, scripts: Sequence[str], environment: Mapping[str, str], ignored: str, deadline: Deadline
+    root: str,
+    scripts: Sequence[str],
+    configs: Container[str],
+    environment: Mapping[str, str],
+    ignored: str,
+    deadline: Deadline,
 ) -> Trait:
+    """`configs`: names of what the command names beside its scripts."""
     commit = _git(root, environment, "rev-parse", "--verify", "--quiet", "HEAD").strip()
     tracked = [
-        name for name in _names(_git(root, environment, "ls-files", "-z")) if _is_code(root, name, ignored)
+        name
+        for name in _names(_git(root, environment, "ls-files", "-z"))
+        if _is_code(root, name, configs, ignored)
     ]
     own = [os.path.relpath(script, root) for script in scripts]
     names = sorted({*tracked, *own})
     if len(names) <= FILES_MAX and _bytes(root, names) <= BYTES_MAX:
         files = _hashed(root, names, deadline)
         about = (("commit", commit[:12] or "none yet"),)
-        return Known(_digest(files), "source files", f"git, {root}", (*about, *files), path=root)
+        return Known(_digest(files), "sources", f"git, {root}", (*about, *files), path=root)
     changed = [
         name[3:] for name in _names(_git(root, environment, "status", "--porcelain=v1", "-z", "--untracked-files=no",
                                          "--no-renames", "--ignore-submodules=dirty"))
-        if _is_code(root, name[3:], ignored)
+        if _is_code(root, name[3:], configs, ignored)
     ]  # fmt: skip
     files = _hashed(root, sorted({*changed, *own})[:FILES_MAX], deadline)
     fields = (("commit", commit[:12] or "none yet"), *files)
@@ -90,11 +103,19 @@ def _scripts(argv: Sequence[str], cwd: str) -> list[str]:
     return found
 
 
-def _is_code(root: str, name: str, ignored: str) -> bool:
+def _is_code(root: str, name: str, configs: Container[str], ignored: str) -> bool:
     if ignored and os.path.join(root, name).startswith(f"{ignored.rstrip(os.sep)}{os.sep}"):
         return False
     base = os.path.basename(name).lower()
-    return not base.endswith(PROSE) or base.startswith(REQUIREMENTS)
+    return (
+        base.endswith(SOURCES) or name in configs or (base.startswith(REQUIREMENTS) and base.endswith(".txt"))
+    )
+
+
+def _inside(root: str, path: str) -> str:
+    """As git names it: its root is a real path, and the folder that a command names may be reached by a link."""
+    folder, name = os.path.split(path)
+    return os.path.relpath(os.path.join(os.path.realpath(folder), name), os.path.realpath(root))
 
 
 def _hashed(root: str, names: Iterable[str], deadline: Deadline) -> tuple[tuple[str, str], ...]:

@@ -63,13 +63,55 @@ def test_prose_another_branch_and_what_nobody_tracks_are_no_change(repository: P
 def test_what_a_training_saves_is_no_code_even_where_it_is_tracked(repository: Path) -> None:
     out = repository / "out"
     out.mkdir()
-    (out / "state").write_text("1")
+    (out / "state.py").write_text("1")
     git(repository, "add", ".")
     git(repository, "commit", "-q", "-m", "saved")
     before = known(repository, ignored=str(out))
-    (out / "state").write_text("2")
+    (out / "state.py").write_text("2")
     assert known(repository, ignored=str(out)).value == before.value
     assert known(repository).value != before.value
+
+
+def test_tracked_files_that_are_no_source_hold_nobody(repository: Path) -> None:
+    """A training rewrites its results, and a notebook or a database changes whenever somebody looks at it."""
+    names = ("results.json", "config.yaml", "look.ipynb", "runs.db", "state", "Makefile", "events.out.7")
+    for name in names:
+        (repository / name).write_text("1")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "results")
+    before = known(repository)
+    for name in names:
+        (repository / name).write_text("2")
+    assert known(repository).value == before.value
+    assert not {*names} & {name for name, _ in before.fields}
+
+
+@pytest.mark.parametrize(
+    "name", ["kernel.cu", "fast.pyx", "lib.hpp", "run.sh", "model.R", "requirements-gpu.txt"]
+)
+def test_tracked_sources_of_any_language_count(repository: Path, name: str) -> None:
+    (repository / name).write_text("1")
+    git(repository, "add", ".")
+    before = known(repository)
+    (repository / name).write_text("2")
+    assert known(repository).value != before.value
+
+
+def test_a_tracked_configuration_counts_where_the_command_names_it_and_data_does_not(
+    repository: Path,
+) -> None:
+    for name in ("config.yaml", "data.json"):
+        (repository / name).write_text("1")
+    git(repository, "add", ".")
+    words = ("--config", "config.yaml", "--train_file", "data.json")
+    before = known(repository, *words)
+    (repository / "data.json").write_text("2")
+    assert known(repository, *words).value == before.value
+    (repository / "config.yaml").write_text("2")
+    assert known(repository, *words).value != before.value
+    link = repository.parent / "link"
+    link.symlink_to(repository)
+    assert "config.yaml" in dict(known(link, *words).fields)
 
 
 def test_the_script_itself_counts_though_nobody_tracks_it(repository: Path) -> None:

@@ -61,10 +61,9 @@ def read(argv: Sequence[str], cwd: str, deadline: Deadline, ignored: str = "") -
     """Options come before what a file says: that is how the frameworks read them. `ignored`: a folder that the training
     writes itself."""
     options = [(name, Said(value, f"--{name}")) for name, value in options_of(argv)]
-    data = {each.value for name, each in options if _KEY_OF.get(name) == "data"}
     files = [
         (path, body)
-        for path in config_files(argv, cwd, data)
+        for path in configs_of(argv, cwd)
         if not is_inside(path, ignored) and (body := _body(path, deadline)) is not None
     ]
     told = [
@@ -140,6 +139,11 @@ def normal(text: str) -> str:
     """A list in one form: sorted, with commas."""
     words = text.strip().strip("[]").replace("'", "").replace('"', "").replace(",", " ").split()
     return ",".join(sorted(words)) if words else text
+
+
+def configs_of(argv: Sequence[str], cwd: str) -> list[str]:
+    """Without what is trained on."""
+    return config_files(argv, cwd, {value for name, value in options_of(argv) if _KEY_OF.get(name) == "data"})
 
 
 def config_files(argv: Sequence[str], cwd: str, data: Container[str] = ()) -> list[str]:
