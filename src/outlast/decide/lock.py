@@ -12,6 +12,9 @@ from outlast.facts import Fact, Identity, Known, Locking, NotLocked, Trait
 
 CODE = "code"
 CHANGED = "changed since the lock: "  # how a warning begins; screens show it
+WHOLE_TOKENIZER = (
+    "tokenizer.json"  # the other files of a tokenizer say it once more, each library in its own way
+)
 FIELDS_SHOWN = 4
 VALUE_CHARS = 60
 Class = Literal["must_match", "warn", "free"]
@@ -79,7 +82,7 @@ def compare(locked: Identity, present: Identity, locking: Locking) -> Comparison
 
 
 def rule(run: str, found: Comparison, locking: Locking, *, by_itself: bool) -> Ruling:
-    """`by_itself`: nobody asked for this start; a first start or a retry is a person's own word."""
+    """`by_itself`: nobody asked for this start; a first start, a retry or a resume is a person's own word."""
     refused = [each for each in found.differences if each.class_ == "must_match"]
     if refused:
         lines = "; ".join(f"{told(each)}" for each in refused)
@@ -148,7 +151,9 @@ def _is_fieldwise(ours: Known, theirs: Known) -> bool:
 
 
 def _common(ours: Known, theirs: Known) -> set[str]:
-    return set(dict(ours.fields)) & set(dict(theirs.fields))
+    """Fields that both tell; the one alone that says all where both have it."""
+    both = set(dict(ours.fields)) & set(dict(theirs.fields))
+    return {WHOLE_TOKENIZER} if WHOLE_TOKENIZER in both else both
 
 
 def _differ(ours: Known, theirs: Known) -> bool:
@@ -160,9 +165,9 @@ def _differ(ours: Known, theirs: Known) -> bool:
 
 def _fields(ours: Known, theirs: Known) -> Iterator[tuple[str, str, str]]:
     was, now = dict(ours.fields), dict(theirs.fields)
-    both = _is_fieldwise(ours, theirs)
+    counted = _common(ours, theirs) if _is_fieldwise(ours, theirs) else {*was, *now}
     for name in dict.fromkeys((*was, *now)):
-        if was.get(name) != now.get(name) and not (both and (name not in was or name not in now)):
+        if name in counted and was.get(name) != now.get(name):
             yield name, was.get(name, ""), now.get(name, "")
 
 

@@ -81,6 +81,28 @@ def test_of_what_is_compared_field_by_field_only_what_both_sides_tell_counts() -
     assert compare(locked, identity(lora=fields(dropout="0")), LOCKING).unknown[0][0] == "lora"
 
 
+@pytest.mark.parametrize(
+    ("now", "differ"),
+    [
+        ({"tokenizer.json": "t", "vocab.json": "v"}, None),
+        ({"tokenizer.json": "t", "special_tokens_map.json": "other"}, None),
+        ({"tokenizer.json": "other", "special_tokens_map.json": "s"}, ("tokenizer.json",)),
+        ({"special_tokens_map.json": "other", "vocab.json": "v"}, ("special_tokens_map.json",)),
+    ],
+)
+def test_a_tokenizer_is_its_whole_file_or_else_the_files_that_both_have(
+    now: dict[str, str], differ: tuple[str, ...] | None
+) -> None:
+    """An upgrade of a library saves other files beside it, or the same ones in other words."""
+    was = identity(tokenizer=fields(**{"tokenizer.json": "t", "special_tokens_map.json": "s"}))
+    found = compare(was, identity(tokenizer=fields(**now)), LOCKING)
+    if differ is None:
+        assert (found.same, found.differences) == (("tokenizer",), ())
+    else:
+        (difference,) = found.differences
+        assert tuple(name for name, _, _ in difference.fields) == differ
+
+
 def test_a_difference_names_what_in_it_differs() -> None:
     locked = value("aa", fields=(("header", "h"), ("values", "v1")))
     present = value("bb", fields=(("header", "h"), ("values", "v2")))

@@ -51,13 +51,15 @@ def weights(path: str, revision: str, source: str, deadline: Deadline) -> Trait:
 
 
 def tokenizer(folder: str, source: str, deadline: Deadline, kind: str = "files") -> Trait:
+    """Which files there are is the library's: another version of it saves others, of the same tokenizer."""
+
     def read() -> Trait:
         root = folder if os.path.isdir(folder) else os.path.dirname(folder)
         names = [name for name in TOKENIZER if os.path.isfile(os.path.join(root, name))]
         if not names:
             return NotLocked(f"{root} holds no tokenizer")
         fields = tuple((name, _of_tokenizer(os.path.join(root, name), deadline)) for name in names)
-        return Known(_digest(fields), kind, source, fields, path=root)
+        return Known(_digest(fields), kind, source, fields, partial=True, path=root)
 
     return _quietly(read, "the tokenizer")
 

@@ -146,6 +146,7 @@ def test_the_tokenizer_is_its_files(tmp_path: Path) -> None:
     before = base.tokenizer(str(path), "--base", Deadline(5.0))
     assert isinstance(before, Known)
     assert [name for name, _ in before.fields] == ["tokenizer.json"]
+    assert before.partial, "of other files beside it only what both sides have is compared"
     told = json.loads((path / "tokenizer.json").read_text())
     (path / "tokenizer.json").write_text(
         json.dumps({**told, "padding": {"pad_id": 0}, "truncation": None}, indent=1)
