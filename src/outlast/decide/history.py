@@ -133,6 +133,7 @@ def _asked(book: Book, entry: Asked) -> Book:
                 book,
                 want="run" if book.want in ("pause", "pause-now") else book.want,
                 holds=_without(book.holds, PAUSED),
+                by_itself=False,
                 why=entry.why or "resumed",
             )
         case "retry":

@@ -296,7 +296,9 @@ class Order(Fact):
     had_checkpoint: bool = (
         False  # there was one to resume from before: then none now is no reason to begin at step 0
     )
-    by_itself: bool = False  # a restart that nobody asked for: no first start, and no person's retry
+    by_itself: bool = (
+        False  # a restart that nobody asked for: no first start, and no person's retry or resume
+    )
     ready: tuple[str, ...] = ()
     settle: tuple[str, ...] = ()  # the command that verifies, remembers and pins what the training saved
     retention: Retention | None = None

@@ -125,6 +125,12 @@ def test_only_what_nobody_asked_for_is_a_restart_by_itself() -> None:
     retried = fold(restarted, Asked(at=START, run=RUN, why="", request=4, verb="retry", by="me"))
     assert not retried.by_itself
     assert fold(fold(retried, chosen(2)), ended(2)).by_itself
+    pause = Asked(at=START, run=RUN, why="", request=4, verb="pause", by="me")
+    paused = fold(restarted, pause)
+    assert paused.by_itself, "whoever pauses asks for no start"
+    resumed = fold(paused, Asked(at=START, run=RUN, why="", request=5, verb="resume", by="me"))
+    assert not resumed.by_itself
+    assert fold(fold(resumed, chosen(2)), ended(2)).by_itself
     assert not fold(restarted, Reopened(at=START, run=RUN, why="retry was asked for", n=3)).by_itself
 
 
