@@ -12,7 +12,7 @@ import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outlast.errors import RefusedError, UserError, WorldError
-from outlast.facts.locking import FREE, MUST_MATCH, WARN
+from outlast.facts.locking import FREE, KEYS, MUST_MATCH, WARN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -226,16 +226,32 @@ class _Reader:
         for name in names:
             if name in self._locked:
                 where = self._locked[name]
-                raise UserError(f"{self._place(node)}: {name} stands in {where} and in {key}: keep one")
+                twice = f"in {key} twice" if where == key else f"in {where} and in {key}"
+                raise UserError(f"{self._place(node)}: {name} stands {twice}: keep one")
             self._locked[name] = key
         self._values[f"lock_{key.rpartition('.')[2]}"] = names
         self._origins[key] = self._place(node)
 
     def _sort_keys(self) -> None:
-        """What one list of the file names, no default list has."""
-        for field, default in (("lock_must_match", MUST_MATCH), ("lock_warn", WARN), ("lock_free", FREE)):
-            if self._locked and field not in self._values:
-                self._values[field] = tuple(name for name in default if name not in self._locked)
+        """What one list of the file names, no default list has. A key that is read by itself, and that the file's own
+        lists leave out, only warns."""
+        lists = (("must_match", MUST_MATCH), ("warn", WARN), ("free", FREE))
+        own = [key for key, _ in lists if f"lock_{key}" in self._values]
+        if not own:
+            return
+        for key, default in lists:
+            if key not in own:
+                names = tuple(name for name in default if name not in self._locked)
+                self._set_list(key, names, default, own[0])
+        listed = {name for key, _ in lists for name in self._values[f"lock_{key}"]}
+        warn = self._values["lock_warn"]
+        self._set_list("warn", (*warn, *(name for name in KEYS if name not in listed)), warn, own[0])
+
+    def _set_list(self, key: str, names: tuple[str, ...], before: tuple[str, ...], by: str) -> None:
+        """A default list that another list of the file changed has the line of that one."""
+        self._values[f"lock_{key}"] = names
+        if names != before and self._origins[f"lock.{key}"] == "default":
+            self._origins[f"lock.{key}"] = self._origins[f"lock.{by}"]
 
     def _pairs(self, node: Node, where: str, known: list[str] | None) -> Iterator[tuple[str, Node]]:
         """The entries of a mapping; `known` None: any name."""

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from outlast import settings
+from outlast.decide.lock import class_of
 from outlast.errors import RefusedError, UserError, WorldError
+from outlast.facts import Locking
+from outlast.facts.locking import KEYS
 
 
 def load(tmp_path: Path, text: str | bytes) -> settings.Settings:
@@ -99,7 +102,18 @@ def test_every_key_reaches_its_value_and_names_its_line(tmp_path: Path) -> None:
         stall_limits_s=(("eval", 1800.0),),
         log_bytes_max=2 << 30,
         lock_must_match=("base_model", "seed"),
-        lock_warn=("data", "code", "versions", "world_size", "arguments"),
+        lock_warn=(
+            "data",
+            "code",
+            "versions",
+            "world_size",
+            "arguments",
+            "tokenizer",
+            "architecture",
+            "max_length",
+            "lora",
+            "lineage",
+        ),
         lock_code="warn",
     )
     origins = {key: origin.rpartition(":")[2] for key, origin in found.origins}
@@ -107,6 +121,31 @@ def test_every_key_reaches_its_value_and_names_its_line(tmp_path: Path) -> None:
     assert origins["limits.stop_limit"] == "6"
     assert origins["limits.stall.eval"] == "7"
     assert settings.value_of(found, "limits.stall.train") == "auto"
+
+
+def classes(tmp_path: Path, text: str) -> dict[str, str]:
+    found = load(tmp_path, text)
+    locking = Locking((), found.lock_must_match, found.lock_warn, found.lock_free)
+    return {key: class_of(key, locking) for key in (*KEYS, "dialect")}
+
+
+def test_must_match_can_be_narrowed_and_what_it_leaves_out_only_warns(tmp_path: Path) -> None:
+    found = classes(tmp_path, "lock: {must_match: [base_model], free: [lora]}\n")
+    assert {key for key, class_ in found.items() if class_ == "must_match"} == {"base_model", "dialect"}
+    assert {key for key, class_ in found.items() if class_ == "free"} == {"lora"}
+    assert "must_match" not in {
+        class_ for key, class_ in classes(tmp_path, "lock: {must_match: []}\n").items() if key != "dialect"
+    }
+    shown = load(tmp_path, "lock:\n  must_match: [base_model]\n")
+    assert "tokenizer" in settings.value_of(shown, "lock.warn"), "`config show` shows what counts"
+    assert dict(shown.origins)["lock.warn"].endswith(":2")
+    assert dict(shown.origins)["lock.free"] == "default"
+
+
+def test_a_list_of_ones_own_makes_no_key_stricter_that_it_leaves_out(tmp_path: Path) -> None:
+    found = classes(tmp_path, "lock: {warn: [max_length]}\n")
+    assert {found["max_length"], found["seed"], found["code"]} == {"warn"}
+    assert {found["base_model"], found["lora"]} == {"must_match"}
 
 
 def test_every_known_key_can_be_shown(tmp_path: Path) -> None:
@@ -150,6 +189,7 @@ def test_unknown_key_is_named_with_its_line_and_the_nearest(
         ("lock:\n  warn: seed\n", 2, "lock.warn: a list of names"),
         ("lock:\n  warn: [Seed]\n", 2, "lock.warn: 'Seed' is no key"),
         ("lock:\n  warn: [seed]\n  free: [seed]\n", 3, "seed stands in lock.warn and in lock.free"),
+        ("lock:\n  warn: [seed, seed]\n", 2, "seed stands in lock.warn twice: keep one"),
         ("lock:\n  code: stop\n", 2, "lock.code: 'stop' is neither hold nor warn"),
         ("slots: 3\n", 1, "slots"),
         ("- slots\n", 1, "mapping"),
