@@ -50,8 +50,8 @@ COMPLETIONS = (
         (
             Patch(
                 "decide/case.py",
-                '        if final is None or final.worth != "whole":\n',
-                '        if final is None or final.worth not in ("whole", "unchecked"):\n',
+                'final.worth != "whole" or self.is_stale:\n',
+                'final.worth not in ("whole", "unchecked") or self.is_stale:\n',
             ),
         ),
         (f"{ENDINGS} -k row",),
@@ -180,7 +180,7 @@ DIVERGENCES = (
     Mutant(
         "the-first-losses-count-like-any",
         "a training whose loss scale is still being found is ended",
-        (Patch("runner/divergence.py", "BEFORE_ANY = 20 ", "BEFORE_ANY = 3 "),),
+        (Patch("runner/divergence.py", "(self._had_number and len(bad)", "(True and len(bad)"),),
         (f"{DIVERGENCE} -k first_steps", f"{LIVE} -k single"),
     ),
     Mutant(
