@@ -107,6 +107,62 @@ LOCK = (
         (f"{CORE} -k p9", f"{LIVE} -k holds_the_restart"),
     ),
     Mutant(
+        "what-nobody-named-is-missing",
+        "a model that the script stages anew, or a cache that was emptied, refuses every restart",
+        (
+            Patch(
+                "work/locked.py",
+                "    named = [(key, value, hub.is_path(value)) for key, value in spec.locking.given]\n",
+                "    named = [(key, value, hub.is_path(value)) for key, value in spec.locking.given]\n"
+                "    for key in FROM_PATHS if lock is not None else ():\n"
+                "        named += [(key, trait.path, False) for trait in known(lock.identity, key)]\n",
+            ),
+        ),
+        (f"{LOCKED} -k stages_anew",),
+    ),
+    Mutant(
+        "the-last-word-is-held-for-ever",
+        "a person who put a value back is refused for what the script said before",
+        (
+            Patch(
+                "work/locked.py",
+                "    if not order.by_itself or _asked_since_it_spoke(run, folder.n):\n",
+                "    if order is None:\n",
+            ),
+        ),
+        (f"{LOCKED} -k put_a_told_value_back",),
+    ),
+    Mutant(
+        "a-version-of-another-is-ours",
+        "`lock accept` reports success for a version that somebody else made meanwhile",
+        (Patch("cli/lock.py", "        if ours:\n", "        if made:\n"),),
+        ("tests/unit/cli/test_lock.py -k somebody_else",),
+    ),
+    Mutant(
+        "results-are-code",
+        "whatever is tracked counts as code, so that a training which rewrites its results holds its restart",
+        (
+            Patch(
+                "work/code_state.py",
+                "base.endswith(SOURCES) or name in configs",
+                "bool(base) or name in configs",
+            ),
+        ),
+        (f"{CODE} -k no_source",),
+    ),
+    Mutant(
+        "a-resume-is-a-restart",
+        "who pauses a run, edits it and resumes it is held for the edit",
+        (
+            Patch(
+                "decide/history.py",
+                '                by_itself=False,\n                why=entry.why or "resumed",\n',
+                '                why=entry.why or "resumed",\n',
+            ),
+        ),
+        (f"{CORE} -k nobody_asked_for",),
+    ),
+    Mutant(
         "git-writes-its-index",
         "whoever looks at the code writes into the user's repository, or runs what its configuration names",
         (

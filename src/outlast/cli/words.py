@@ -15,7 +15,11 @@ _SPANS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "m"))
 _DAYS: dict[str, int] = {}  # date -> seconds since 1970
 BAR_WIDTH = 8
 NOT_RESUMED = "not resumed: "  # so begins the warning of `work/ready`
-CHANGED = ("changed since the lock: ", "locked, and could not be read now: ")  # and so those of the lock
+CHANGED = (  # and so those of the lock
+    "changed since the lock: ",
+    "locked, and could not be read now: ",
+    "not held against a start that a person asked for: ",
+)
 OUTCOME_CODES = {"completed": 0, "failed": 1, "no-op": 1, "unknown": 5, "cancelled": 130}
 RANKS_SHOWN = 8
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")

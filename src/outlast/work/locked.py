@@ -33,9 +33,7 @@ VERSIONS_MAX = 10_000
 OF_THE_COMMAND = ("code", "versions", "world_size", "arguments", "seed")  # what only a start knows
 UNREAD = "locked, and could not be read now: "  # how a warning begins; screens show it
 TOLD = "run.lock in attempt "  # how the source begins of what a training said itself
-PUT_OFF = (
-    "not held against a start that a person asked for: "  # what the script said last, and may not say by now
-)
+PUT_OFF = "not held against a start that a person asked for: "  # what the script said last; screens show it
 DROPPED = "dropped from the lock by a person: "  # why a key is not locked that once was
 MISSING = "missing"  # how the refusal of a start begins whose files are not there: perhaps they come back
 

@@ -30,7 +30,7 @@ from outlast.facts import (
 )
 from outlast.facts.codec import to_record
 from outlast.seams import CheckpointFormat
-from outlast.work.locked import UNREAD
+from outlast.work.locked import PUT_OFF, UNREAD
 from outlast.work.ready import NOT_RESUMED, ready
 
 RUN = "r-20260101-000000"
@@ -222,7 +222,7 @@ def test_an_empty_folder_is_nothing_to_warn_of(tmp_path: Path) -> None:
 
 def test_screens_know_the_warnings_by_the_same_words() -> None:
     assert words.NOT_RESUMED == NOT_RESUMED
-    assert words.CHANGED == (CHANGED, UNREAD)
+    assert words.CHANGED == (CHANGED, UNREAD, PUT_OFF)
 
 
 def test_r9_what_a_person_accepted_for_one_run_opens_the_folder_for_no_other(tmp_path: Path) -> None:
