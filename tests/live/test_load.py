@@ -16,11 +16,8 @@ from outlast.work.load import Limits, loaded
 from tests.contract import saved
 
 torch: Any = import_module("torch")
-pytestmark = [
-    pytest.mark.live,
-    pytest.mark.timeout(180),
-    pytest.mark.filterwarnings("ignore"),
-]  # of the libraries
+# What these libraries and torch warn each other of is not ours to mend.
+pytestmark = [pytest.mark.live, pytest.mark.timeout(180), pytest.mark.filterwarnings("ignore")]
 HERE = Limits(sys.executable)
 
 
