@@ -30,7 +30,7 @@ def verified(step):
         time.sleep(0.02)
 
 def pinned(step):
-    while not Path("ckpt/.outlast/pins", f"{step}.json").exists():
+    while not list(Path("ckpt/.outlast/pins", str(step)).glob("*.json")):
         time.sleep(0.02)
 
 def die():
