@@ -133,9 +133,12 @@ def _is_told(path: str) -> bool:
 
 
 def _named(path: str) -> int | None:
+    return None if _is_numbered_by_the_library(path) else names.step_of(os.path.basename(path))
+
+
+def _is_numbered_by_the_library(path: str) -> bool:
     folder, name = os.path.split(path)
-    is_numbered_by_the_library = os.path.basename(folder) == OWN_FOLDER and OWN_NAME.fullmatch(name)
-    return None if is_numbered_by_the_library else names.step_of(name)
+    return os.path.basename(folder) == OWN_FOLDER and OWN_NAME.fullmatch(name) is not None
 
 
 def _told(path: str, held: frozenset[str]) -> int | None:
@@ -162,7 +165,8 @@ def _parts(path: str) -> Iterable[Part | Folder]:
     if not held:
         raise Broken("it is empty")
     ranks = {int(found[1]) for name in held if (found := RANDOM.fullmatch(name))}
-    if not ranks and all(MODEL.fullmatch(name) or name.endswith(".json") for name in held):
+    is_alone = all(MODEL.fullmatch(name) or name.endswith(".json") for name in held)
+    if not ranks and is_alone and not _is_numbered_by_the_library(path):
         raise Unknown("only a model is there: it was exported, or its save was broken off")
     if not ranks:
         raise Broken("random_states_0.pkl, which is written after all the rest, is not there")
