@@ -156,7 +156,7 @@ def left_of(run: RunFolder, n: int) -> list[int]:
 
 
 def checkpoint_steps(bench: Bench) -> list[int]:
-    return sorted(int(name.removeprefix("step-")) for name in os.listdir(bench.root / "ckpt"))
+    return sorted(int(path.name.removeprefix("step-")) for path in (bench.root / "ckpt").glob("step-*"))
 
 
 def beginnings(bench: Bench, run: RunFolder, n: int) -> dict[str, str]:
