@@ -5,10 +5,12 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from outlast.checkpoints.catalog import FORMATS
+from outlast.checkpoints.isolated import Isolated
 from outlast.checkpoints.parts import listing, one_file
 from outlast.decide.resume import choose
 from outlast.facts import Candidate, Torn, Unsure, Verdict, Whole
@@ -75,14 +77,17 @@ def test_of_many_small_files_each_is_opened_once(tmp_path: Path, monkeypatch: py
     opened: list[str] = []
     check = one_file.check
 
-    def counted(path: str, *others: object) -> object:
+    def counted(path: str, *others: Any) -> object:
         opened.append(path)
-        return check(path, *others)  # type: ignore[arg-type]  # as they came
+        return check(path, *others)
 
     monkeypatch.setattr(listing, "check", counted)
     many_files(tmp_path / "step-7", 500)
     ((candidate, format_),) = survey(FORMATS, tmp_path, 9)
-    assert isinstance(format_.format.inspect(candidate, 2, 60.0), Whole)  # type: ignore[attr-defined]  # in this process
+    assert isinstance(format_, Isolated)
+    assert isinstance(format_.format.inspect(candidate, 2, 60.0), Whole), (
+        "in this process, where it is counted"
+    )
     assert len(opened) == 500
 
 

@@ -168,7 +168,7 @@ def test_one_that_blocks_is_ended_when_its_time_is_over() -> None:
 def test_no_child_is_left_behind_by_one_who_asks_for_the_first_answer_only() -> None:
     found = apart.each(os.getpgid, [0, 0, 0], 20.0, int)
     next(found)
-    found.close()  # type: ignore[attr-defined]  # an Iterator to callers, a generator to us
+    found.close()
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 

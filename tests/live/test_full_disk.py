@@ -125,9 +125,10 @@ raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "ckpt/step-10.pt")
 
 
 @ROOT_ONLY
-def test_a_training_that_fails_of_itself_beside_a_nearly_full_disk_is_not_held_for_ever(
+def test_a_training_that_fails_of_itself_beside_a_full_disk_is_not_held_for_it(
     outlast: Bench, small: Path
 ) -> None:
+    faults.fill(small)
     run = outlast.start(
         "--checkpoints", "ckpt", "--max-attempts", "1", command=script(outlast, "raise SystemExit(3)")
     )

@@ -53,8 +53,8 @@ CHECKPOINTS = (
         (
             Patch(
                 "work/ready.py",
-                "        reasons += _out_of_the_way(pair for pair in looked if not past.is_copy(pair[0].path))\n",
-                "        reasons += _out_of_the_way(())\n",
+                "            moved = _out_of_the_way(pair for pair in looked if not past.is_copy(pair[0].path))\n",
+                "            moved = _out_of_the_way(())\n",
             ),
         ),
         (f"{READY} -k moved", f"{LIVE} -k r3"),
@@ -101,8 +101,8 @@ CHECKPOINTS = (
         (
             Patch(
                 "checkpoints/formats/accelerate.py",
-                "    return None if is_numbered_by_the_library else names.step_of(name)\n",
-                "    return names.step_of(name)\n",
+                "    return None if _is_numbered_by_the_library(path) else names.step_of(os.path.basename(path))\n",
+                "    return names.step_of(os.path.basename(path))\n",
             ),
         ),
         (f"{FRAMEWORKS} -k accelerate_gives", f"{FRAMEWORKS} -k looked_at_before"),

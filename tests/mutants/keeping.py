@@ -181,10 +181,58 @@ KEEPING = (
         (
             Patch(
                 "decide/case.py",
-                '        return self.ending.room is not None and self.ending.room.is_short and self.said != "quota"\n',
-                "self.ending.room.is_short and not self.said",
+                "        return room is not None and room.is_short and speaks and",
+                "        return room is None and room.is_short and speaks and",
             ),
         ),
         ("tests/unit/decide/test_endings.py", f"{DISK} -k r10"),
+    ),
+    Mutant(
+        "any-exit-is-a-full-disk",
+        "a bad argument beside a full disk is never charged, and waited for",
+        (
+            Patch(
+                "decide/case.py",
+                '        speaks = self.said in ("full", "unwritten") or isinstance(self.ending.exit, Signalled)\n',
+                "        speaks = True\n",
+            ),
+        ),
+        ("tests/unit/decide/test_endings.py", f"{DISK} -k of_itself"),
+    ),
+    Mutant(
+        "what-cannot-be-written-down-goes-all-the-same",
+        "a checkpoint is deleted, and no record says why",
+        (
+            Patch(
+                "work/keep.py",
+                "                files.move(each.trashed, each.path)\n",
+                "                copies.discard(each.trashed)\n",
+            ),
+        ),
+        (f"{KEEP} -k cannot_be_written",),
+    ),
+    Mutant(
+        "what-cannot-be-read-now-is-forgotten",
+        "one error of a server, and the proof of a flipped bit is gone",
+        (
+            Patch(
+                "work/settle.py",
+                "            if len(left) < len(found):\n",
+                "            if len(left) < len(found) or not found:\n",
+            ),
+        ),
+        (f"{SETTLE} -k read_now",),
+    ),
+    Mutant(
+        "who-cannot-be-seen-uses-nothing",
+        "a checkpoint from which another user's run goes on is removed",
+        (
+            Patch(
+                "checkpoints/users.py",
+                "    except (OSError, WorldError):\n        return True\n",
+                "    except (OSError, WorldError):\n        return False\n",
+            ),
+        ),
+        (f"{KEEP} -k cannot_be_seen",),
     ),
 )

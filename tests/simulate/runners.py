@@ -33,6 +33,7 @@ from outlast.facts import (
     Where,
     Whereabouts,
     Word,
+    Worth,
 )
 from tests.simulate.store import Killed
 from tests.simulate.world import HOST, SPOILT, Actor, Steps, Training, World
@@ -305,7 +306,8 @@ def _end_of(
     at_target = training.last_step == spec.target_step
     done = training.end == "ok" and at_target
     if training.end in SPOILT and at_target:
-        final = Final(training.end, "ckpt", training.last_step, why=f"ckpt is {training.end}")  # type: ignore[arg-type]  # SPOILT are such words
+        worth: Worth = "torn" if training.end == "torn" else "nonfinite"
+        final = Final(worth, "ckpt", training.last_step, why=f"ckpt is {worth}")
         exit: Exit = Exited(0) if seen_from_birth else Lost("nobody saw its exit")
         ending = _ending(world, exit, training, want, told_by, me, ("rank 0: done at step 1",))
         return replace(ending, final=final)

@@ -28,7 +28,7 @@ def known(run: RunFolder) -> frozenset[str] | None:
 
 def learn(run: RunFolder, verdict: Verdict) -> None:
     """From the first checkpoint, or from one that a person accepted. Raises WorldError."""
-    if isinstance(verdict, Whole) and (verdict.finite is not False or verdict.ill):
+    if isinstance(verdict, Whole) and (verdict.finite or verdict.ill):
         files.make_directory(run.checkpoints)
         names = sorted((known(run) or frozenset()) | set(verdict.ill))
         files.replace(run.ill, {"schema": SCHEMA, "names": names})

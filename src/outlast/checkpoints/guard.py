@@ -10,16 +10,31 @@ are not finite. Nothing is ever deleted here. Knows folders and open files. Refu
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from outlast.disk import files
-from outlast.errors import NotFound, OutlastError, RefusedError
+from outlast.errors import NotFound, OutlastError, RefusedError, TryAgain
 
 SCHEMA = 1
 OWN, QUARANTINE, ACCEPTED = ".outlast", "quarantine", "accepted"
 NAMES = (QUARANTINE, ACCEPTED, "pins", "owner.json")
+LOCK = "lock"
 LOOK_AGAIN_S = 0.5
 FILES_LOOKED_AT = 20_000
+
+
+@contextmanager
+def held(root: Path, *, patiently: bool = True) -> Iterator[None]:
+    """Only one verifies, copies or clears the checkpoints of a folder. Raises TryAgain (another does), WorldError."""
+    files.make_directory(str(root / OWN))
+    lock = files.open_lock(str(root / OWN / LOCK))
+    try:
+        if not (files.try_lock_patiently(lock) if patiently else files.try_lock(lock)):
+            raise TryAgain(f"{root}: another verifies or clears these checkpoints now")
+        yield
+    finally:
+        os.close(lock)
 
 
 def is_ours(root: Path) -> bool:

@@ -15,7 +15,7 @@ import blake3
 import msgspec
 
 from outlast.checkpoints.parts import listing
-from outlast.checkpoints.parts.faults import Late, Unknown
+from outlast.checkpoints.parts.faults import Broken, Unknown
 from outlast.checkpoints.parts.one_file import OF_WEIGHTS
 from outlast.checkpoints.parts.reading import Deadline, opened
 from outlast.disk import files
@@ -66,7 +66,7 @@ def is_current(manifest: Manifest, path: str) -> bool:
 
 
 def changes(manifest: Manifest, path: str, deadline: Deadline) -> Changes:
-    """All that the manifest names is read. Raises Late, OSError, Broken."""
+    """All that the manifest names is read. Raises Unknown (Late), OSError, Broken."""
     now = {name: (size, mtime_ns) for name, size, mtime_ns in marks(path)}
     found: dict[str, list[str]] = {key: [] for key in Changes._fields}
     for each in manifest.files:
@@ -85,9 +85,7 @@ def judged(verdict: Verdict, manifest: Manifest, path: str, within_s: float) -> 
         return verdict
     try:
         found = changes(manifest, path, Deadline(within_s))
-    except Late as error:
-        return _noted(verdict, f"not compared with its manifest: {error}")
-    except (Unknown, OSError) as error:
+    except (Broken, Unknown, OSError) as error:  # cut, exchanged or out of time while it was read
         return _noted(verdict, f"not compared with its manifest: {error}")
     if found.rotten:
         return Torn(

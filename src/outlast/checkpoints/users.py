@@ -23,21 +23,27 @@ def note(root: Path, folder: AttemptFolder, path: str) -> None:
 
 
 def resumed_from(root: Path) -> set[str]:
-    """Paths from which attempts resumed that are not over, as far as that can be seen: else they are not."""
-    found = set()
+    """Paths from which attempts resumed that are not known to be over. Raises WorldError: nobody can say."""
     try:
         names = os.listdir(root / OWN / USERS)
-    except OSError:
+    except FileNotFoundError:
         return set()  # nobody has said so
+    except OSError as error:
+        raise WorldError(f"cannot list {root / OWN / USERS}: {error.strerror}") from error
+    found = set()
     for name in names:
-        if not name.endswith(".json") or name.startswith("."):
-            continue
-        try:
-            record = files.read(str(root / OWN / USERS / name)) or {}
-            folder = AttemptFolder(str(record.get("attempt_dir")))
-            is_over = not os.path.isdir(folder.path) or attempt.is_over(folder)
-        except (WorldError, ValueError):
-            continue  # a record of nothing
-        if not is_over:
+        record = files.read(str(root / OWN / USERS / name)) if not name.startswith(".") else None
+        if record is not None and _may_live(str(record.get("attempt_dir"))):
             found.add(str(record.get("path")))
     return found
+
+
+def _may_live(attempt_dir: str) -> bool:
+    """Unless it is seen to be over, or to be there no more."""
+    try:
+        os.lstat(attempt_dir)
+        return not attempt.is_over(AttemptFolder(attempt_dir))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except (OSError, WorldError):
+        return True

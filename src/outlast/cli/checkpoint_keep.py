@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from outlast.checkpoints import guard, owner, pins
@@ -19,9 +18,9 @@ from outlast.checkpoints.parts.faults import Broken, Unknown
 from outlast.checkpoints.parts.reading import Deadline
 from outlast.cli import checkpoint_targets as targets
 from outlast.cli import keeping, words
-from outlast.disk import clock, files
+from outlast.disk import clock
 from outlast.disk import workspace as workspaces
-from outlast.errors import OK, NotFound, RefusedError, TryAgain, UserError
+from outlast.errors import OK, NotFound, RefusedError, UserError
 from outlast.facts import Candidate, FileMark, Manifest, Moment, Retention, RunId, Verdict, Whole
 from outlast.facts.codec import from_record
 from outlast.settings import load
@@ -30,7 +29,6 @@ from outlast.work.survey import survey
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
     from pathlib import Path
 
     from outlast.cli.checkpoint_targets import Target
@@ -40,13 +38,12 @@ if TYPE_CHECKING:
 HEAD = ["STEP", "", "SIZE", "NAME", "WHY"]
 LEVEL = 2
 YOUNG_S = 15 * 60.0
-LOCK = "lock"
 
 
 def act(arguments: Namespace, target: Target) -> int:
-    if arguments.what == "unpin":
-        return _unpin(target)
-    with _locked(targets.root_of(target.path)):
+    with guard.held(targets.root_of(target.path)):
+        if arguments.what == "unpin":
+            return _unpin(target)
         if arguments.what == "pin":
             return _pin(target)
         return _gc(arguments, target)
@@ -226,16 +223,3 @@ def _show(kept: Kept, sizes: dict[str, int], *, dry: bool) -> None:
 
 def _size(fate: Fate, sizes: dict[str, int]) -> int:
     return sum(sizes.get(path, 0) for path in fate.paths)
-
-
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Raises TryAgain, WorldError."""
-    files.make_directory(str(root / guard.OWN))
-    lock = files.open_lock(str(root / guard.OWN / LOCK))
-    try:
-        if not files.try_lock_patiently(lock):
-            raise TryAgain(f"{root}: another verifies or clears these checkpoints now: try again")
-        yield
-    finally:
-        os.close(lock)

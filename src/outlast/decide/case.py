@@ -146,7 +146,11 @@ class Case(NamedTuple):
 
     @property
     def is_short(self) -> bool:
-        return self.ending.room is not None and self.ending.room.is_short and self.said != "quota"
+        """There was no room for another checkpoint, and its last words say so, or it was ended by a write (BUS, ABRT).
+        A full disk alone is no cause: arguments are wrong on full disks, too."""
+        room = self.ending.room
+        speaks = self.said in ("full", "unwritten") or isinstance(self.ending.exit, Signalled)
+        return room is not None and room.is_short and speaks and self.said != "quota"
 
     @property
     def said(self) -> str:

@@ -1,10 +1,12 @@
-"""Of whom evidence is gathered, and what came of it."""
+"""Of whom evidence is gathered, how long that may take, and what came of it."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+WITHIN_S = 20.0
 
 
 class Rank:

@@ -9,7 +9,7 @@ import time
 
 from outlast.disk import files
 from outlast.runner import beside, census
-from outlast.runner.findings import Found, Rank
+from outlast.runner.findings import WITHIN_S, Found, Rank
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from outlast.disk.layout import AttemptFolder
 
-WITHIN_S = 20.0
 UNFINISHED = "gathering the evidence did not end in time"
 FAILED = "gathering the evidence failed: see runner.log"
 MARGIN_S = 2.0  # for the last word of a gatherer whose time is over

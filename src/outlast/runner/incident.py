@@ -16,7 +16,7 @@ import time
 from outlast.disk import files
 from outlast.runner import beside, census, culprit, frames, stacks, tasks
 from outlast.runner.culprit import Standing
-from outlast.runner.findings import Found, Rank
+from outlast.runner.findings import WITHIN_S, Found, Rank
 from outlast.runner.incident_folder import EXCERPT, PROC, STACKS, IncidentFolder, excerpt
 
 TYPE_CHECKING = False
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from outlast.runner.tasks import Read
 
 PROC_PART = 0.3  # of the time, for /proc: the stacks want theirs
-WITHIN_S = 20.0
 SOURCES_S = 1.0
 RANKS_MAX, PROCESSES_MAX = 64, 256
 HELPERS = ("/multiprocessing/resource_tracker.py",)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WITHIN_S = 5.0
 TAIL_BYTES = 64 << 10
+STEPS = 3
 LEAST_BYTES = 1 << 20  # where no checkpoint tells how much it takes
 # As Python, Rust (safetensors) and C++ (torch, which sometimes says only that it could not write) say it.
 FULL = (b"No space left on device", b"os error 28", b"[Errno 28]")
@@ -51,10 +52,12 @@ def _record(said: str, root: str, needs: int, free: int | None, inodes: int | No
 
 
 def _needs(run: RunFolder) -> int:
-    """For the next checkpoint: what the newest one took, and a fifth."""
+    """For the next checkpoint: the most that one of the newest steps took, with all its files, and a fifth."""
+    took: dict[object, int] = {}
     try:
-        rows = (files.read(run.verified) or {}).get("checkpoints") or []
-        return max(LEAST_BYTES, max((int(row.get("bytes") or 0) for row in rows[:3]), default=0) * 6 // 5)
+        for row in (files.read(run.verified) or {}).get("checkpoints") or []:
+            took[row.get("step")] = took.get(row.get("step"), 0) + int(row.get("bytes") or 0)
+        return max(LEAST_BYTES, max(list(took.values())[:STEPS], default=0) * 6 // 5)
     except (WorldError, ValueError, AttributeError):
         return LEAST_BYTES
 

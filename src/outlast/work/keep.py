@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from outlast.checkpoints import guard, pins, users
 from outlast.decide.retention import Fate, Saved, fates
 from outlast.disk import clock, copies, files
@@ -47,14 +49,21 @@ class Retaining:
             empty_trash(self._root)
         if self._rules is None:
             return Kept()
-        decided = fates(self._saved(good, others), self._rules)
+        saved = self._saved(good, others)
+        would_go = {each.step for each in fates(saved, self._rules) if not each.keeps}
+        holds = _Holds(self._root) if would_go else None
+        asked = [
+            replace(each, holds=holds.of(each)) if holds and each.step in would_go else each for each in saved
+        ]
+        decided = fates(asked, self._rules)
         going = [each for each in decided if not each.keeps]
         if dry or not going:
             return Kept(decided)
         return self._let_go(decided, going)
 
     def _let_go(self, decided: tuple[Fate, ...], going: Sequence[Fate]) -> Kept:
-        """Out of sight, then written down, then deleted: what cannot be moved stays, and was not promised."""
+        """Out of sight, then written down, then deleted. What cannot be moved stays, and was not promised; what cannot
+        be written down is put back."""
         trash, notes, moved = str(self._root / guard.OWN / pins.TRASH), list[str](), list[_Moved]()
         for fate in going:
             for path in fate.paths:
@@ -65,7 +74,12 @@ class Retaining:
                     continue
                 if trashed is not None:
                     moved.append(_Moved(path, trashed, fate))
-        _record(self._root, moved, str(self._run.id) if self._run else "")
+        try:
+            _record(self._root, moved, str(self._run.id) if self._run else "")
+        except WorldError:
+            for each in moved:
+                files.move(each.trashed, each.path)
+            raise
         notes += [said for each in moved if (said := copies.discard(each.trashed))]
         return Kept(decided, tuple(each.path for each in moved), tuple(notes))
 
@@ -85,21 +99,28 @@ class Retaining:
                     verified=step not in unverified and any(each.finite for each in parts),
                     age_s=now_s - written_ns / 1e9,
                     value=values.get(step),
-                    holds=self._holds(paths, step),
                 )
             )
         return found
 
-    def _holds(self, paths: Sequence[str], step: int) -> tuple[str, ...]:
-        held = []
-        if any(pin.by and pin.manifest.step == step for pin in pins.held(self._root)):
-            held.append("pinned by a person")
-        real = {os.path.realpath(path) for path in paths}
-        if real & {os.path.realpath(path) for path in users.resumed_from(self._root)}:
-            held.append("a run goes on from it")
-        links = [name for name in _links(self._root, real) if str(self._root / name) not in paths]
-        held += [f"{name} points to it" for name in links]
-        for path in paths:
+
+class _Holds:
+    """Why a step must stay, whatever the rules say. What is the same for all of them is looked for once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._pinned = {pin.manifest.step for pin in pins.held(root) if pin.by}
+        self._used = {os.path.realpath(path) for path in users.resumed_from(root)}
+        with os.scandir(root) as entries:
+            self._links = [(each.name, os.path.realpath(each.path)) for each in entries if each.is_symlink()]
+
+    def of(self, saved: Saved) -> tuple[str, ...]:
+        real = {os.path.realpath(path) for path in saved.paths}
+        held = ["pinned by a person"] * (saved.step in self._pinned)
+        held += ["a run goes on from it"] * bool(real & self._used)
+        own = {os.path.basename(path) for path in saved.paths}
+        held += [f"{name} points to it" for name, there in self._links if there in real and name not in own]
+        for path in saved.paths:
             if guard.is_accepted(Path(path)):
                 held.append("accepted by a person")
             user = guard.user_of(Path(path))
@@ -112,12 +133,6 @@ class _Moved(NamedTuple):
     path: str
     trashed: str
     fate: Fate
-
-
-def _links(root: Path, real: set[str]) -> list[str]:
-    """Names in the folder that lead there."""
-    with os.scandir(root) as entries:
-        return [each.name for each in entries if each.is_symlink() and os.path.realpath(each.path) in real]
 
 
 def empty_trash(root: Path) -> list[str]:
@@ -133,7 +148,7 @@ def empty_trash(root: Path) -> list[str]:
 
 
 def _record(root: Path, moved: Sequence[_Moved], run: str) -> None:
-    """Raises WorldError: then nothing is deleted, and it lies in the trash."""
+    """Raises WorldError: then nothing is deleted."""
     lines = []
     for each in moved:
         entry: Mapping[str, object] = {

@@ -46,7 +46,11 @@ class Past:
         if whose is None or self._run is None or whose.run == self._run.id:
             return None
         if whose.is_at_work:
-            return Foreign((f"run {whose.run}, which is not over, saves in {self._root}",))
+            return Foreign(
+                (
+                    f"run {whose.run}, which is not over, saves in {self._root}: `outlast stop {whose.run}` first",
+                )
+            )
         if self._takes_over:
             return None
         way_out = "`--take-over` goes on from them, another --checkpoints folder begins anew"
@@ -95,9 +99,8 @@ class Past:
         if self._run is None or candidate.step is None:
             return None
         known = manifests.of(self._run, candidate.step, candidate.path)
-        if (
-            known is None and self._whose is not None and self._whose.run_dir
-        ):  # taken over, with what was known of it
+        if known is None and self._whose is not None and self._whose.run_dir:
+            # taken over, with what was known of it
             known = manifests.of(RunFolder(self._whose.run_dir), candidate.step, candidate.path)
         return known
 

@@ -70,12 +70,11 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
         lock = locked.look(AttemptFolder(str(order_path.parent)), order, path)
         reasons, refuse = [*reasons, *lock.reasons], lock.refuse
     if path is not None and choice.candidate is not None and refuse is None:
-        reasons += _out_of_the_way(pair for pair in looked if not past.is_copy(pair[0].path))
         if guard.is_accepted(Path(path)):
             format_ = next(each for candidate, each in found if candidate.path == path)
             looked_at = format_.inspect(choice.candidate, LEVEL, max(LEAST_S, until_s - time.monotonic()))
             reasons += past.accepted(looked_at)
-        path, said = past.put_back(path) if time.monotonic() < until_s else (path, [])
+        path, said = _made_ready(past, root, path, looked, until_s)
         reasons += [*said, *past.note_use(AttemptFolder(str(order_path.parent)), path)]
     return {
         "checkpoint": path,
@@ -83,6 +82,20 @@ def ready(formats: Sequence[CheckpointFormat], order_path: Path) -> dict[str, ob
         "reasons": reasons,
         "refuse": refuse,
     }
+
+
+def _made_ready(
+    past: Past, root: Path, path: str, looked: Sequence[tuple[Candidate, Verdict]], until_s: float
+) -> tuple[str, list[str]]:
+    """Where the training resumes from, once what is in its way is moved and a copy has its name. Nothing is moved while
+    another clears the folder."""
+    try:
+        with guard.held(root):
+            moved = _out_of_the_way(pair for pair in looked if not past.is_copy(pair[0].path))
+            path, said = past.put_back(path) if time.monotonic() < until_s else (path, [])
+            return path, [*moved, *said]
+    except OutlastError as error:
+        return path, [f"nothing was moved: {error}"]
 
 
 def look(

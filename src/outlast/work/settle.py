@@ -20,10 +20,11 @@ from outlast.checkpoints.parts.faults import Broken, Unknown
 from outlast.checkpoints.parts.reading import Deadline
 from outlast.disk import clock, files
 from outlast.disk.layout import AttemptFolder, RunFolder
-from outlast.errors import OK, RefusedError, WorldError
+from outlast.errors import OK, RefusedError, TryAgain, WorldError
 from outlast.facts import (
     Candidate,
     FileMark,
+    Foreign,
     Lock,
     Manifest,
     Moment,
@@ -31,13 +32,12 @@ from outlast.facts import (
     RunId,
     Torn,
     Unsure,
-    Verdict,
     Whole,
 )
 from outlast.facts.codec import from_record
 from outlast.seams import CheckpointFormat
 from outlast.work import locked, quiet
-from outlast.work.keep import Retaining
+from outlast.work.keep import Kept, Retaining
 from outlast.work.survey import Found, survey
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,7 @@ CANDIDATES_MAX = 10_000
 LEVEL = 2
 WITHIN_S = 6 * 3600.0  # whoever started it ends it sooner
 ROWS_SHOWN = 50
-LOCK = "lock"
-VERDICTS = {Whole: "whole", Torn: "torn", Unsure: "unsure"}
+VERDICTS = {Torn: "torn", Unsure: "unsure", Foreign: "foreign"}
 
 
 def main(formats: Sequence[CheckpointFormat], attempt_dir: str, order_name: str) -> int:
@@ -55,7 +54,7 @@ def main(formats: Sequence[CheckpointFormat], attempt_dir: str, order_name: str)
     try:
         answer = settle(formats, Path(attempt_dir), order_name)
     except WorldError as error:
-        answer = {"notes": [str(error)]}
+        answer = {"notes": [str(error)], "again": True}
     print(json.dumps(answer), flush=True)
     return OK
 
@@ -75,20 +74,17 @@ def settle(formats: Sequence[CheckpointFormat], attempt_dir: Path, order_name: s
     )
     if not found:
         return {"verified": [], "notes": []}
-    files.make_directory(str(root / guard.OWN))
-    lock = files.open_lock(str(root / guard.OWN / LOCK))
+    folder = AttemptFolder(str(attempt_dir))
     try:
-        if not files.try_lock(lock):
-            note = "another verifies or clears these checkpoints now"
-            return {"verified": [], "notes": [note], "again": True}
-        run = AttemptFolder(str(attempt_dir)).run()
-        whose = owner.of(root)
-        if whose is not None and whose.run != run.id and (whose.is_at_work or not order.resume.take_over):
-            note = f"{root} belongs to run {whose.run}: nothing there is verified, copied or removed for this one"
-            return {"verified": [], "notes": [note]}
-        return _Settling(root, order, AttemptFolder(str(attempt_dir))).all_of(found)
-    finally:
-        os.close(lock)
+        with guard.held(root, patiently=False):
+            whose = owner.of(root)
+            is_others = whose is not None and whose.run != folder.run().id
+            if whose is not None and is_others and (whose.is_at_work or not order.resume.take_over):
+                note = f"{root} belongs to run {whose.run}: nothing there is verified, copied or removed for this one"
+                return {"verified": [], "notes": [note]}
+            return _Settling(root, order, folder).all_of(found)
+    except TryAgain as error:
+        return {"verified": [], "notes": [str(error)], "again": True}
 
 
 class _Settling:
@@ -114,8 +110,7 @@ class _Settling:
             self._pin()
         good = {each.path for each in self._good}
         others = [(candidate.path, step) for candidate, step, _ in steps if candidate.path not in good]
-        kept = Retaining(self._root, self._order.retention, self._run).keep(self._good, others)
-        self._notes += kept.notes
+        kept = self._retain(others)
         gone = set(kept.removed)
         self._rows = [row for row in self._rows if row["path"] not in gone]
         self._forget({candidate.path for candidate, _, _ in steps} - gone)
@@ -128,12 +123,21 @@ class _Settling:
             "again": self._again,
         }
 
+    def _retain(self, others: Sequence[tuple[str, int]]) -> Kept:
+        """What could not be let go is told, and keeps nobody from what was verified."""
+        try:
+            kept = Retaining(self._root, self._order.retention, self._run).keep(self._good, others)
+        except WorldError as error:
+            kept = Kept(notes=(f"nothing was removed: {error}",))
+        self._notes += kept.notes
+        return kept
+
     def _learn(self, steps: Sequence[tuple[Candidate, int, CheckpointFormat]]) -> None:
-        """From the oldest that this run has made, once."""
+        """What never was a number: from the oldest step that this run has made, once."""
         own = [pair for pair in steps if pair[0].newest_mtime_ns >= self._since_ns]
-        if own and ailing.known(self._run) is None:
-            candidate, _, format_ = own[-1]
-            ailing.learn(self._run, format_.inspect(candidate, LEVEL, WITHIN_S))
+        for candidate, step, format_ in own if own and ailing.known(self._run) is None else ():
+            if step == own[-1][1]:
+                ailing.learn(self._run, format_.inspect(candidate, LEVEL, WITHIN_S))
 
     def _one(self, candidate: Candidate, step: int, format_: CheckpointFormat) -> None:
         known = manifests.of(self._run, step, candidate.path)
@@ -145,7 +149,7 @@ class _Settling:
         except FileNotFoundError:
             return  # gone while we looked
         except OSError as error:
-            self._row(candidate, Unsure((f"cannot be read: {error.strerror or error}",)))
+            self._row(candidate, step, Unsure((f"cannot be read: {error.strerror or error}",)))
 
     def _is_ours(self, candidate: Candidate) -> bool:
         """Made since this attempt began, or the newest there is: what lies there from earlier is read when it is
@@ -159,7 +163,7 @@ class _Settling:
         OSError."""
         writer = guard.writer_of(Path(candidate.path))
         if writer is not None:
-            self._row(candidate, Unsure((f"process {writer} has it open for writing",)))
+            self._row(candidate, step, Unsure((f"process {writer} has it open for writing",)))
             self._again = True
             return
         began_s = time.monotonic()
@@ -169,16 +173,16 @@ class _Settling:
             verdict = manifests.judged(verdict, known, candidate.path, WITHIN_S)
         verdict = ailing.excused(verdict, ailing.known(self._run))
         if not isinstance(verdict, Whole):
-            self._row(candidate, verdict)
+            self._row(candidate, step, verdict)
             return
         try:
             marks = manifests.hashed(candidate.path, Deadline(WITHIN_S))
         except (Unknown, Broken) as error:
-            self._row(candidate, Unsure((str(error),)))
+            self._row(candidate, step, Unsure((str(error),)))
             self._again = True
             return
         if [(each.name, each.bytes, each.mtime_ns) for each in marks] != before:
-            self._row(candidate, Unsure(("it changed while it was read",)))
+            self._row(candidate, step, Unsure(("it changed while it was read",)))
             self._again = True
             return
         made = self._manifest(candidate, step, verdict, marks, known)
@@ -229,24 +233,16 @@ class _Settling:
         return self._folder.n if manifests.written_ns(candidate.path, marks) >= self._since_ns else 0
 
     def _note_good(self, manifest: Manifest) -> None:
-        self._rows.append(_row(manifest))
+        worth = {"level": manifest.level, "finite": manifest.finite, "bytes": manifest.bytes}
+        self._rows.append(
+            _row(manifest.path, manifest.step, manifest.format, "whole", manifest.notes, **worth)
+        )
         if manifest.finite is not False:
             self._good.append(manifest)
 
-    def _row(self, candidate: Candidate, verdict: Verdict) -> None:
-        reasons = verdict.notes if isinstance(verdict, Whole) else verdict.reasons
-        self._rows.append(
-            {
-                "path": candidate.path,
-                "step": candidate.step,
-                "format": candidate.format,
-                "verdict": VERDICTS.get(type(verdict), "foreign"),
-                "level": None,
-                "finite": None,
-                "reasons": list(reasons),
-                "pinned": "",
-            }
-        )
+    def _row(self, candidate: Candidate, step: int, verdict: Torn | Unsure | Foreign) -> None:
+        word = VERDICTS[type(verdict)]
+        self._rows.append(_row(candidate.path, step, candidate.format, word, verdict.reasons))
 
     def _pin(self) -> None:
         """All of the newest good step; ours of before goes only when that stands. What has a copy and is newer than all
@@ -286,9 +282,9 @@ class _Settling:
         keep = {each.manifest.path for each in pins.held(self._root)} | paths
         for name in _numbered(self._run.checkpoints):
             step = int(name.removesuffix(".json"))
-            found = manifests.at(self._run, step)
+            found = manifests.at(self._run, step)  # one that cannot be read now may be read later
             left = [each for each in found if each.path in keep]
-            if len(left) < len(found) or not found:
+            if len(left) < len(found):
                 manifests.keep(self._run, step, left)
 
     def _show(self) -> None:
@@ -301,18 +297,13 @@ class _Settling:
         files.replace(self._run.verified, dict(record), durable=False)
 
 
-def _row(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "path": manifest.path,
-        "step": manifest.step,
-        "format": manifest.format,
-        "verdict": "whole",
-        "level": manifest.level,
-        "finite": manifest.finite,
-        "reasons": list(manifest.notes),
-        "pinned": "",
-        "bytes": manifest.bytes,
-    }
+def _row(
+    path: str, step: int, format_: str, verdict: str, reasons: Sequence[str], **more: Any
+) -> dict[str, Any]:
+    """As `show --json` has it."""
+    unknown = {"level": None, "finite": None, "pinned": "", "bytes": None}
+    said = {"path": path, "step": step, "format": format_, "verdict": verdict, "reasons": list(reasons)}
+    return {**said, **unknown, **more}
 
 
 def _began_ns(folder: AttemptFolder) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from outlast.checkpoints import manifest as manifests
-from outlast.checkpoints.parts.faults import Unknown
+from outlast.checkpoints.parts.faults import Broken, Unknown
 from outlast.checkpoints.parts.reading import Deadline
 from outlast.disk.layout import RunFolder
 from outlast.facts import Manifest, Moment, RunId, Torn, Unsure, Whole
@@ -98,6 +98,18 @@ def test_what_only_accompanies_the_weights_may_change(folder: Path) -> None:
     (folder / "config.json").write_text('{"edited": true}')
     (folder / "README.md").write_text("new")
     assert judged(manifest, folder).notes == ("config.json: changed since it was verified",)
+
+
+def test_one_that_is_cut_while_it_is_compared_ends_no_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = made_of(folder)
+
+    def cut(*_: object) -> None:
+        raise Broken("it ends at byte 7")
+
+    monkeypatch.setattr(manifests, "_hash", cut)
+    assert judged(manifest, folder).notes == ("not compared with its manifest: it ends at byte 7",)
 
 
 def test_a_verdict_that_is_not_whole_stays_as_it_is(folder: Path) -> None:

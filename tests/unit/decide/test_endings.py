@@ -336,6 +336,7 @@ TABLE: list[tuple[str, Case, tuple[Any, ...], str]] = [
      ("failed", "sigkill_unknown", False, None, None, "yes"), "exit 137: killed, cause unknown"),
     ("a signal of its own", case(Signalled(11, core=True)),
      ("failed", "signal", False, None, None, "yes"), "signal 11 (core dumped)"),
+    ("any other exit", case(Exited(1), room=room()), ("failed", "exit", False, None, None, "yes"), "exit 1"),
     ("any other exit", case(Exited(1)), ("failed", "exit", False, None, None, "yes"), "exit 1"),
     ("any other exit", case(Exited(1), last_words=("rank 0: done at step 9",)),
      ("failed", "exit", False, None, None, "yes"), "exit 1"),

@@ -1,5 +1,7 @@
 """What a start is measured by: equal, different, or not locked, and what follows from each class of keys."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -10,8 +12,8 @@ LOCKING = Locking(given=())
 RUN = "r-20260101-000000"
 
 
-def value(text: str, kind: str = "value", **more: object) -> Known:
-    return Known(text, kind, "the command", **more)  # type: ignore[arg-type]  # keywords of the test's own
+def value(text: str, kind: str = "value", **more: Any) -> Known:
+    return Known(text, kind, "the command", **more)
 
 
 def identity(**traits: Trait) -> Identity:

@@ -33,7 +33,9 @@ def look(
 
 def remember(run: RunFolder, *sizes: int) -> None:
     files.make_directory(run.checkpoints)
-    files.replace(run.verified, {"checkpoints": [{"bytes": size} for size in sizes]})
+    files.replace(
+        run.verified, {"checkpoints": [{"step": -n, "bytes": size} for n, size in enumerate(sizes)]}
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,16 @@ def test_a_checkpoint_needs_a_fifth_more_than_the_last_ones_took(
     assert found is not None
     assert found["needs"] == 60_000_000
     assert look(run, tmp_path, "", monkeypatch, f_bavail=20_000) is None
+
+
+def test_a_step_of_several_files_needs_room_for_all_of_them(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.make_directory(run.checkpoints)
+    files.replace(run.verified, {"checkpoints": [{"step": 5, "bytes": 10_000_000} for _ in range(4)]})
+    found = look(run, tmp_path, "", monkeypatch, f_bavail=1)
+    assert found is not None
+    assert found["needs"] == 48_000_000
 
 
 def test_a_disk_without_inodes_is_full(

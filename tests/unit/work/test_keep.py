@@ -85,8 +85,8 @@ def test_where_the_record_cannot_be_written_nothing_goes(
     monkeypatch.setattr("outlast.disk.files.append_durably", full)
     with pytest.raises(WorldError, match="nothing is deleted"):
         Retaining(tmp_path, RULES, None).keep(good)
-    (trashed,) = (tmp_path / guard.OWN / "trash").iterdir()
-    assert whole(trashed), "out of sight, and all of it there"
+    assert names(tmp_path) == ["step-1", "step-2"]
+    assert all(whole(tmp_path / name) for name in names(tmp_path))
 
 
 def test_one_that_somebody_has_open_stays(tmp_path: Path) -> None:
@@ -178,5 +178,21 @@ def test_one_that_another_run_goes_on_from_stays(tmp_path: Path) -> None:
     attempt = RunFolder(str(tmp_path / "other")).attempt(1)
     os.makedirs(attempt.path)
     users.note(tmp_path, attempt, str(tmp_path / "step-1"))
+    Retaining(tmp_path, RULES, None).keep(good)
+    assert names(tmp_path) == ["step-1", "step-2"]
+
+
+def test_a_run_that_cannot_be_seen_may_go_on_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = save(tmp_path, 1, 2)
+    attempt = RunFolder(str(tmp_path / "other")).attempt(1)
+    users.note(tmp_path, attempt, str(tmp_path / "step-1"))
+    lstat = os.lstat
+
+    def refuse(path: str, **more: int) -> os.stat_result:
+        if str(path) == attempt.path:
+            raise OSError(13, "Permission denied")
+        return lstat(path, **more)
+
+    monkeypatch.setattr(os, "lstat", refuse)
     Retaining(tmp_path, RULES, None).keep(good)
     assert names(tmp_path) == ["step-1", "step-2"]

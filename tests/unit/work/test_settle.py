@@ -14,9 +14,11 @@ from outlast.checkpoints import manifest as manifests
 from outlast.checkpoints.catalog import FORMATS
 from outlast.disk import files
 from outlast.disk.layout import RunFolder, Workspace
+from outlast.errors import WorldError
 from outlast.facts import AttemptId, Manifest, Moment, Order, Pins, Resume, Retention, RunId, Spec
 from outlast.facts.codec import to_record
-from outlast.work.settle import settle
+from outlast.work import quiet
+from outlast.work.settle import main, settle
 
 RUN = "r-20260101-000000"
 
@@ -327,3 +329,34 @@ def test_who_is_told_to_come_again_says_so(training: Training) -> None:
     with (training.save(10) / "weights.npz").open("ab"):
         assert training.settle()["again"] is True
     assert training.settle()["again"] is False
+
+
+def test_a_manifest_that_cannot_be_read_now_is_kept_for_later(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training.save(10)
+    training.settle()
+    before = Path(training.folder.manifest(10)).read_bytes()
+    monkeypatch.setattr(manifests, "at", lambda folder, step: [])
+    (training.root / "step-10").rename(training.root / "elsewhere")
+    (training.root / "step-1").mkdir()
+    training.settle()
+    assert Path(training.folder.manifest(10)).read_bytes() == before
+
+
+def test_whoever_could_not_do_it_comes_again(
+    training: Training, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(quiet, "be_last", lambda: None)  # this process is the tests'
+    training.save(10)
+    monkeypatch.setattr(manifests, "write", full)
+    attempt = training.folder.attempt(1)
+    with pytest.raises(WorldError):
+        training.settle()
+    main(FORMATS, attempt.path, "order.1.json")
+    said = json.loads(capsys.readouterr().out)
+    assert (said["again"], said["notes"]) == (True, ["cannot write: No space left on device"])
+
+
+def full(*_: object) -> None:
+    raise WorldError("cannot write: No space left on device")

@@ -45,11 +45,7 @@ class AccelerateFormat:
     name = "accelerate"
 
     def find(self, root: Path, limit: int) -> list[Candidate]:
-        inside = {
-            entry.path: listing.names_in(entry.path)
-            for entry in listing.entries(root)
-            if entry.is_folder and not names.is_unfinished(entry.name)
-        }
+        inside = listing.folders(root)
         is_accelerates = any(map(_has_states, inside.values()))
 
         def recognises(entry: Entry) -> bool:
@@ -196,9 +192,8 @@ def _refuse_a_lost_model(path: str) -> None:
 
 
 def _siblings(path: str) -> Iterator[frozenset[str]]:
-    for entry in listing.entries(Path(path).parent):
-        held = listing.names_in(entry.path) if entry.is_folder and entry.path != path else frozenset[str]()
-        if _has_states(held):
+    for other, held in listing.folders(Path(path).parent).items():
+        if other != path and _has_states(held):
             yield held
 
 

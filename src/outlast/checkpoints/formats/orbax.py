@@ -35,9 +35,9 @@ class OrbaxFormat:
 
     def find(self, root: Path, limit: int) -> list[Candidate]:
         inside = {
-            entry.path: listing.names_in(entry.path)
-            for entry in listing.entries(root)
-            if entry.is_folder and _step_of(entry.name) is not None and not names.is_unfinished(entry.name)
+            path: held
+            for path, held in listing.folders(root).items()
+            if _step_of(os.path.basename(path)) is not None
         }
         shapes = {_shape(os.path.basename(path)) for path, held in inside.items() if STEP in held}
 

@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
@@ -50,7 +50,7 @@ class Answer(Generic[A]):
 
 def each(
     work: Callable[[T], A], items: Sequence[T], within_s: float, kind: Any
-) -> Iterator[Answer[A] | Died]:
+) -> Generator[Answer[A] | Died, None, None]:
     """The answer to each of the items, in their order, each within its time. `work` must not raise, and its answers are
     of type `kind`, which JSON can carry. One that ends its child costs its own answer and no other."""
     done = 0

@@ -57,6 +57,15 @@ def entries(root: Path) -> list[Entry]:
     return found
 
 
+def folders(root: Path) -> dict[str, frozenset[str]]:
+    """By path, what lies in each finished folder. Raises WorldError."""
+    return {
+        entry.path: names_in(entry.path)
+        for entry in entries(root)
+        if entry.is_folder and not names.is_unfinished(entry.name)
+    }
+
+
 def candidates(
     root: Path,
     limit: int,
