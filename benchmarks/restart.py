@@ -3,7 +3,8 @@
 The child writes its pid and time.monotonic_ns() into a file as its first deed; it is killed with SIGKILL and the time
 until the next one's entry is taken. The child is `sh`, so that what is measured is the restarting, not Python.
 outlast runs with --backoff 0; its time includes every durable record of the restart, and how much of it is fsync is
-printed (measured apart, on the same file system).
+printed (measured apart, on the same file system). With checkpoints it also includes that what the child saved last is
+verified, remembered and copied, and looked at again before the next begins.
 """
 
 import os
@@ -15,11 +16,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+import torch
 
 from benchmarks.table import show
 
 REPEATS = 14
+SAVED_MB = (1, 500)
 KILLS_PER_RUN = 2  # a third death before the first step would end a run of outlast
 CHILD = 'read up rest < /proc/uptime; echo "$$ $(date +%s%N)" >> "$1"; exec sleep 1000'
 FSYNCS_PER_RESTART = (
@@ -36,6 +41,9 @@ def main() -> None:
         if shutil.which("torchrun", path=_path()):
             rows.append(("torchrun --max-restarts", _measure(root / "torchrun", _torchrun, repeats=4)))
         rows.append(("outlast run --backoff 0", _measure(root / "outlast", _outlast)))
+        for megabytes in SAVED_MB:
+            name = f"the same, a save of {megabytes} MB just before"
+            rows.append((name, _measure(root / f"saved-{megabytes}", partial(_saving, megabytes), repeats=4)))
         show("child killed -> replacement running", rows)
         fsync_ms = _fsync_ms(root)
         print(
@@ -103,10 +111,24 @@ def _torchrun(folder: Path, births: Path) -> Callable[[], None]:
 
 
 def _outlast(folder: Path, births: Path) -> Callable[[], None]:
+    return _run_outlast(folder, ["sh", "-c", CHILD, "child", str(births)])
+
+
+def _saving(megabytes: int, folder: Path, births: Path) -> Callable[[], None]:
+    """With --checkpoints: what a child saved is verified, remembered and copied when it has died, and verified again
+    before the next begins."""
+    saves, whole = folder / f"saves-{births.name}", folder / f"whole-{megabytes}.pt"
+    saves.mkdir(exist_ok=True)
+    torch.save({"weight": torch.randn(megabytes << 18)}, whole)
+    child = f"cp {whole} {saves}/step-$$.pt; {CHILD}"
+    return _run_outlast(folder, ["sh", "-c", child, "child", str(births)], "--checkpoints", str(saves))
+
+
+def _run_outlast(folder: Path, command: list[str], *more: str) -> Callable[[], None]:
     outlast = [sys.executable, "-m", "outlast", "--workspace", str(folder)]
     options = ["--detach", "--name", "bench", "--backoff", "0", "--max-attempts", "1000"]
     run = subprocess.run(
-        [*outlast, "run", *options, "--", "sh", "-c", CHILD, "child", str(births)],
+        [*outlast, "run", *options, *more, "--", *command],
         check=True,
         capture_output=True,
         text=True,
